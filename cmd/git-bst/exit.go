@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/ui"
+)
+
+// The exit codes, as documented in every command's help.
+const (
+	exitDone        = 0
+	exitError       = 1
+	exitBuildFailed = 2
+	exitNotCached   = 3
+	exitRefused     = 4
+	exitBusy        = 75
+	exitUsage       = 129 // git's own code for wrong usage
+	exitInterrupted = 130
+)
+
+// exitCodes says what each code means, in the order of the help.
+var exitCodes = []struct {
+	code    int
+	meaning string
+}{
+	{exitDone, "done"},
+	{exitError, "an error"},
+	{exitBuildFailed, "an element failed to build"},
+	{exitNotCached, "nothing to promote, or not cached"},
+	{exitRefused, "refused as unsafe; the hint says how to insist"},
+	{exitBusy, "busy: another process holds it"},
+	{exitUsage, "wrong usage"},
+	{exitInterrupted, "interrupted"},
+}
+
+// codedErrors says which errors, found by errors.Is, end with a code other than exitError.
+// It is the only place where a code is decided. The first that matches counts.
+var codedErrors = []struct {
+	err  error
+	code int
+}{
+	{errUsage, exitUsage},
+	{errBuildFailed, exitBuildFailed},
+	{errNotCached, exitNotCached},
+	{errRefused, exitRefused},
+	{errBusy, exitBusy},
+}
+
+var (
+	errUsage       = errors.New("wrong usage")
+	errBuildFailed = errors.New("an element failed to build")
+	errNotCached   = errors.New("not cached")
+	errRefused     = errors.New("refused as unsafe")
+	errBusy        = errors.New("busy")
+	// errTold is for a failure that has been printed already: it sets the code and prints nothing.
+	errTold = errors.New("already told")
+)
+
+func exitCode(ctx context.Context, err error) int {
+	if err == nil {
+		return exitDone
+	}
+	if ctx.Err() != nil {
+		return exitInterrupted
+	}
+	for _, coded := range codedErrors {
+		if errors.Is(err, coded.err) {
+			return coded.code
+		}
+	}
+	return exitError
+}
+
+// printError tells the user what went wrong and what to do.
+func (a *app) printError(err error, code int) {
+	if err == nil || errors.Is(err, errTold) {
+		return
+	}
+	if code == exitInterrupted && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
+	fmt.Fprintf(a.stderr, "git-bst: error: %s\n", ui.Safe(err.Error()))
+	for _, line := range hint.Lines(err) {
+		fmt.Fprintf(a.stderr, "git-bst: hint: %s\n", ui.Safe(line))
+	}
+}

@@ -1,0 +1,58 @@
+// Command git-bst builds BuildStream elements from git work trees. Called as `git bst` or as
+// `git-bst`. This package parses flags, calls a journey in internal/flow and prints its result;
+// it decides nothing else but the exit code.
+package main
+
+import (
+	"context"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+func main() {
+	os.Exit(mainCode())
+}
+
+func mainCode() int {
+	dir, err := os.Getwd()
+	if err != nil {
+		dir = "."
+	}
+	machine := machine{
+		args:    os.Args,
+		environ: os.Environ(),
+		dir:     dir,
+		stdin:   os.Stdin,
+		stdout:  os.Stdout,
+		stderr:  os.Stderr,
+		now:     time.Now,
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	// A second signal ends the program at once: the first one's orderly way may be stuck.
+	defer context.AfterFunc(ctx, stop)()
+	return run(ctx, machine)
+}
+
+// machine is all that the program takes from its surroundings. Only main fills it.
+type machine struct {
+	args    []string // args[0] is the program
+	environ []string // "NAME=value"
+	dir     string   // absolute current folder
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+	now     func() time.Time
+}
+
+// run is the program: it returns the exit code.
+func run(ctx context.Context, m machine) int {
+	a := newApp(m)
+	err := a.cli().RunContext(ctx, m.args)
+	code := exitCode(ctx, err)
+	a.printError(err, code)
+	return code
+}
