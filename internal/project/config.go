@@ -1,0 +1,4 @@
+package project
+
+// config is one pass over project.conf.
+type config struct{}

@@ -1,0 +1,124 @@
+package project
+
+// Project is a loaded project with the elements that were asked for and all that they need.
+type Project struct {
+	Name          string
+	Dir           string // absolute, where project.conf is
+	ElementPath   string // slash-separated, below Dir
+	MinVersion    string // as written
+	FatalWarnings []string
+	Defaults      []string   // targets when none are named
+	Targets       []*Element // as asked for
+	Order         []*Element // the targets' closure, dependencies first, as `bst show --deps all`
+	Options       map[string]string
+	Warnings      []Warning
+
+	conf config
+}
+
+// Warning is what BuildStream would warn of, and what is not in its list of fatal warnings.
+type Warning struct {
+	Token   string // BuildStream's name of the warning
+	At      Place
+	Element string
+	Text    string
+}
+
+// Element is one element with everything composed and expanded.
+type Element struct {
+	Name        string // below the element path, with .bst
+	Kind        string
+	Project     *Project
+	At          Place
+	Description string
+	Variables   map[string]string
+	Environment map[string]string
+	NoCache     []string // names in Environment that are not part of keys
+	Config      *Node    // of the kind
+	Public      *Node    // with bst.split-rules always there
+	Sandbox     Sandbox
+	Sources     []Source
+	Deps        []Dependency // direct ones, in BuildStream's order
+
+	strictKey bool // keys of this kind hold the keys of what it depends on, even weak ones
+	id        int
+}
+
+// Sandbox is what an element asks of its sandbox.
+type Sandbox struct {
+	OS, Arch string // BuildStream's names, the host's when the project says nothing
+	UID, GID *int64 // inside; nil is unset
+	// RemoteAPIsSocket is the path of a remote execution socket inside the sandbox, or "".
+	RemoteAPIsSocket        string
+	ActionCacheEnableUpdate bool
+}
+
+// Dependency is an edge of the graph. An element is named at most once among another's Deps.
+type Dependency struct {
+	Element        *Element
+	Build, Runtime bool
+	Strict         bool    // a change of Element changes the weak key too
+	Name           string  // as written, with the junction before a colon
+	Config         []*Node // for the kind, expanded; one per place that gives one
+	At             Place
+}
+
+// Source is one source of an element. Config is composed with the project's defaults for its kind
+// and expanded; kind, directory and provenance are taken out.
+type Source struct {
+	Kind      string
+	Directory string // below the source root; "" is the root
+	Index     int
+	Config    *Node
+	At        Place
+}
+
+// BuildScope returns what is staged to build e, in staging order: for each direct build dependency
+// its runtime closure, each element once. Keys list dependencies in this order.
+func (e *Element) BuildScope() []*Element { return e.scope(false) }
+
+// RunScope returns e and all it needs at run time, dependencies first.
+func (e *Element) RunScope() []*Element { return e.scope(true) }
+
+// scope walks without recursion: element graphs can be thousands deep.
+func (e *Element) scope(run bool) []*Element {
+	var order []*Element
+	seen := map[*Element]bool{}
+	if run {
+		return walkRuntime(e, seen, order)
+	}
+	for _, dep := range e.Deps {
+		if dep.Build {
+			order = walkRuntime(dep.Element, seen, order)
+		}
+	}
+	return order
+}
+
+// walkRuntime appends e's runtime closure to order, depth first, dependencies before dependants.
+func walkRuntime(e *Element, seen map[*Element]bool, order []*Element) []*Element {
+	if seen[e] {
+		return order
+	}
+	seen[e] = true
+	type frame struct {
+		e    *Element
+		next int
+	}
+	stack := []frame{{e: e}}
+	for len(stack) > 0 {
+		top := &stack[len(stack)-1]
+		if top.next == len(top.e.Deps) {
+			order = append(order, top.e)
+			stack = stack[:len(stack)-1]
+			continue
+		}
+		dep := top.e.Deps[top.next]
+		top.next++
+		if dep.Runtime && !seen[dep.Element] {
+			seen[dep.Element] = true
+			stack = append(stack, frame{e: dep.Element})
+		}
+	}
+	return order
+}
