@@ -96,7 +96,7 @@ func (r *tomlReader) table(prefix string, values map[string]toml.Primitive) erro
 }
 
 // place returns line and column of a value. The library tells them only with an error, and for
-// text the column behind the quote.
+// text and lists the column behind the first sign.
 func (r *tomlReader) place(value toml.Primitive) (line, column int) {
 	var parse toml.ParseError
 	if !errors.As(r.meta.PrimitiveDecode(value, &refuser{}), &parse) {
@@ -107,7 +107,7 @@ func (r *tomlReader) place(value toml.Primitive) (line, column int) {
 		return 0, 0
 	}
 	text := r.lines[line-1]
-	for column > 1 && column-2 < len(text) && strings.ContainsRune(`"'`, rune(text[column-2])) {
+	for column > 1 && column-2 < len(text) && strings.ContainsRune(`"'[{`, rune(text[column-2])) {
 		column--
 	}
 	return line, column
