@@ -22,7 +22,7 @@ const module = "github.com/git-bst/git-bst/"
 var layers = [][]string{
 	{"internal/digest", "internal/fsx", "internal/hint"},
 	{"internal/cas", "internal/config"},
-	{"internal/tree"},
+	{"internal/tree", "internal/ledger"},
 	{"internal/bsttest"},
 	{"internal/project", "gitint"},
 	{"internal/recipe", "internal/source"},
