@@ -41,6 +41,7 @@ var sameLayer = map[string][]string{
 	"internal/sandbox": {"internal/action"},
 	"internal/remote":  {"internal/action"},
 	"internal/recipe":  {"internal/source"},
+	"internal/record":  {"internal/artifact"}, // a record names the artifact that it made
 }
 
 // narrow lists packages that may import less than their layer allows.

@@ -10,9 +10,12 @@ import (
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/git-bst/git-bst/internal/sandbox"
 )
 
 func main() {
+	sandbox.MaybeInit(os.Args)
 	os.Exit(mainCode())
 }
 

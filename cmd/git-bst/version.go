@@ -63,3 +63,13 @@ func writeJSON(w io.Writer, value any) error {
 	}
 	return nil
 }
+
+// writeJSONLine writes one value as one line.
+func writeJSONLine(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}

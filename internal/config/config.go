@@ -58,7 +58,7 @@ type Build struct {
 
 // Project is about which project and element a repository is for.
 type Project struct {
-	Path    string            // of the folder with project.conf, slash-separated, from the top of the work tree
+	Path    string            // of the folder with project.conf, slash-separated, from the top of the work tree; "": the nearest
 	Element string            // what is built when no element is named; "" if nothing is set
 	Options map[string]string // the project's options
 }

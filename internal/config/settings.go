@@ -66,7 +66,7 @@ func Settings() []Setting {
 		{Key: "log.lines", Form: Count, Default: "30", Doc: "How many lines of a failed phase's log are shown."},
 		{Key: "project.element", Form: Text, Doc: "What is built when no element is named."},
 		{Key: "project.options", Form: Table, Doc: "The project's options, as with -o NAME=VALUE."},
-		{Key: "project.path", Form: Inside, Default: ".", Doc: "Where project.conf is, from the top of the work tree."},
+		{Key: "project.path", Form: Inside, Doc: "Where project.conf is, from the top of the work tree; by default the nearest at or above the current folder."},
 		{Key: "ui.color", Form: Choice, Default: "auto", Choices: []string{"auto", "always", "never"}, Doc: "Whether colours are printed; auto does on a terminal."},
 		{Key: "ui.progress", Form: Choice, Default: "auto", Choices: []string{"auto", "live", "plain"}, Doc: "How progress is printed: a live line for each running element, or plain lines."},
 	}

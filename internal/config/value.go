@@ -229,6 +229,10 @@ func setFolder(to *string, text, home string) error {
 }
 
 func setInside(to *string, text string) error {
+	if text == "" {
+		*to = ""
+		return nil
+	}
 	if !filepath.IsLocal(text) {
 		return fmt.Errorf("%q leaves the work tree", text)
 	}

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/git-bst/git-bst/internal/config"
+	"github.com/git-bst/git-bst/internal/hint"
+)
+
+// flagSettings says which flag gives which setting. A command that has the flag needs no more.
+var flagSettings = map[string]string{
+	"builders": "build.builders",
+	"max-jobs": "build.max-jobs",
+	"sandbox":  "build.sandbox",
+	"root":     "build.root",
+	"timeout":  "build.timeout",
+	"option":   "project.options",
+	"lines":    "log.lines",
+	"budget":   "cache.budget",
+}
+
+// settings loads the settings for commands that build, fetch or run anything: what the repository
+// asks for without consent is an error. Looking commands take looseSettings.
+func (a *app) settings(cc *cli.Context) (config.Config, error) {
+	c, err := a.looseSettings(cc)
+	if err == nil {
+		err = c.CheckTrust()
+	}
+	if err != nil {
+		return config.Config{}, err
+	}
+	return c, nil
+}
+
+// looseSettings loads the settings for commands that only look (rule 38). What the repository
+// asks for without consent is not in force.
+func (a *app) looseSettings(cc *cli.Context) (config.Config, error) {
+	where, err := a.gitPlace(cc.Context)
+	if err != nil && !errors.Is(err, errNoRepository) {
+		return config.Config{}, err
+	}
+	entries, err := a.gitSettings(cc.Context)
+	if err != nil {
+		return config.Config{}, err
+	}
+	from := config.Source{
+		Environ: a.environ, TopLevel: where.top, Git: entries, Flags: flagOverrides(cc),
+		Consented: func(r config.Request) bool {
+			given, err := config.ReadConsents(where.trustFile())
+			return err == nil && given.Include(r)
+		},
+	}
+	if file := globalString(cc, "config"); file != "" {
+		from.UserFile = a.path(file)
+	}
+	return config.Load(from)
+}
+
+// globalString returns a flag that stands before the command.
+func globalString(cc *cli.Context, name string) string {
+	lineage := cc.Lineage()
+	for i := len(lineage) - 1; i >= 0; i-- {
+		if value := lineage[i].String(name); value != "" {
+			return value
+		}
+	}
+	return ""
+}
+
+func flagOverrides(cc *cli.Context) []config.Override {
+	var out []config.Override
+	for name, key := range flagSettings {
+		if !cc.IsSet(name) {
+			continue
+		}
+		values := cc.StringSlice(name)
+		if values == nil {
+			values = []string{cc.String(name)}
+		}
+		out = append(out, config.Override{Key: key, Values: values, Flag: "--" + name})
+	}
+	return out
+}
+
+// errNoRepository is for a folder that belongs to no git repository.
+var errNoRepository = errors.New("not a git repository")
+
+// gitPlace is where the user is, as git sees it.
+type gitPlace struct {
+	common string // the git directory that all work trees share; "" outside of a repository
+	top    string // of the work tree; "" in a bare repository
+}
+
+// trustFile is where the user's consents are.
+func (p gitPlace) trustFile() string { return filepath.Join(p.common, "bst", "trust.json") }
+
+func (a *app) gitPlace(ctx context.Context) (gitPlace, error) {
+	var p gitPlace
+	out, err := a.git(ctx, "rev-parse", "--path-format=absolute", "--git-common-dir")
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", errNoRepository, a.dir)
+			return p, hint.Add(err, "to make one: git init")
+		}
+		return p, err
+	}
+	p.common = strings.TrimSuffix(string(out), "\n")
+	if out, err = a.git(ctx, "rev-parse", "--path-format=absolute", "--show-toplevel"); err == nil {
+		p.top = strings.TrimSuffix(string(out), "\n")
+	}
+	return p, ctx.Err()
+}
+
+// gitSettings lists git's configuration below bst, as `git -c` and all files give it.
+func (a *app) gitSettings(ctx context.Context) ([]config.GitEntry, error) {
+	out, err := a.git(ctx, "config", "--null", "--show-origin", "--get-regexp", `^bst\.`)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return nil, nil // nothing is set
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read git's configuration: %w", err)
+	}
+	fields := strings.Split(string(out), "\x00")
+	var entries []config.GitEntry
+	for i := 0; i+1 < len(fields); i += 2 {
+		key, value, ok := strings.Cut(fields[i+1], "\n")
+		if !ok {
+			value = "true" // git: a key without a value
+		}
+		entries = append(entries, config.GitEntry{Key: key, Value: value, Origin: fields[i]})
+	}
+	return entries, nil
+}
+
+// git runs git in the user's folder with the user's environment and returns what it prints. An
+// exit code other than 0 is an *exec.ExitError.
+func (a *app) git(ctx context.Context, args ...string) ([]byte, error) {
+	program, err := a.program("git")
+	if err != nil {
+		return nil, hint.Add(err, "install git, version 2.31 or newer")
+	}
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env = a.dir, append(a.environ[:len(a.environ):len(a.environ)], "GIT_NO_LAZY_FETCH=1", "LC_ALL=C")
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		text, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
+		return out, fmt.Errorf("git %s: %w: %s", args[0], err, strings.TrimPrefix(text, "fatal: "))
+	}
+	return out, nil
+}
+
+// program finds a program in the user's PATH.
+func (a *app) program(name string) (string, error) {
+	for _, dir := range filepath.SplitList(a.env("PATH")) {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		file := filepath.Join(dir, name)
+		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return file, nil
+		}
+	}
+	return "", fmt.Errorf("find %s: not in PATH", name)
+}

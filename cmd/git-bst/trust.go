@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/git-bst/git-bst/internal/config"
+	"github.com/git-bst/git-bst/internal/fsx"
+	"github.com/git-bst/git-bst/internal/ui"
+)
+
+func trustCommand() command {
+	return command{
+		name: "trust", help: "agree to what the repository asks for",
+		about: "A repository's .git-bst.toml may ask for what only you can allow: paths of this machine inside the sandbox, another place or size for the cache, larger downloads. " +
+			"This prints what it asks for and agrees to exactly that, for this clone; when the request changes, you are asked again. The consent is kept in the git directory (bst/trust.json).",
+		examples: []string{"git bst trust --list", "git bst trust", "git bst trust --withdraw"},
+		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "list", Usage: "only print what is asked for and what was agreed to"},
+			&cli.BoolFlag{Name: "withdraw", Usage: "take back all consent given in this clone"},
+		},
+		action: trust,
+	}
+}
+
+func trust(a *app, cc *cli.Context) error {
+	if cc.Bool("list") && cc.Bool("withdraw") {
+		return usagef("git bst trust: --list and --withdraw exclude each other")
+	}
+	where, err := a.gitPlace(cc.Context)
+	if err != nil {
+		return err
+	}
+	if cc.Bool("withdraw") {
+		if err := os.Remove(where.trustFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("withdraw consent: %w", err)
+		}
+		a.talk("no consent is given any more in this clone")
+		return nil
+	}
+	c, err := a.looseSettings(cc)
+	if err != nil {
+		return err
+	}
+	given, err := config.ReadConsents(where.trustFile())
+	if err != nil {
+		return err
+	}
+	if cc.Bool("list") {
+		return a.listTrust(c.Request(), given)
+	}
+	return a.giveTrust(where.trustFile(), c.Request(), given)
+}
+
+type trustInfo struct {
+	Schema  string               `json:"schema"`
+	Format  int                  `json:"version"`
+	Request []string             `json:"request"`
+	Agreed  bool                 `json:"agreed"`
+	Given   []config.GivenForOne `json:"given"`
+}
+
+func (a *app) listTrust(request config.Request, given config.Consents) error {
+	if a.json {
+		info := trustInfo{"git-bst.trust", 1, request.Lines, given.Include(request), given.Given}
+		return writeJSON(a.stdout, info)
+	}
+	state := "not agreed to"
+	if given.Include(request) {
+		state = "agreed to"
+	}
+	for _, line := range request.Lines {
+		fmt.Fprintf(a.stdout, "%s (%s)\n", ui.Safe(line), state)
+	}
+	if len(request.Lines) == 0 {
+		a.talk("the repository asks for nothing that needs consent")
+	}
+	return nil
+}
+
+func (a *app) giveTrust(file string, request config.Request, given config.Consents) error {
+	if len(request.Lines) == 0 {
+		a.talk("the repository asks for nothing that needs consent")
+		return nil
+	}
+	data, err := given.With(request, a.now()).Encode()
+	if err != nil {
+		return fmt.Errorf("give consent: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		return fmt.Errorf("give consent: %w", err)
+	}
+	if err := fsx.WriteFile(file, data, 0o600); err != nil {
+		return fmt.Errorf("give consent: %w", err)
+	}
+	for _, line := range request.Lines {
+		fmt.Fprintf(a.stdout, "%s\n", ui.Safe(line))
+	}
+	a.talk("agreed to; to take it back: git bst trust --withdraw")
+	return nil
+}
