@@ -1,0 +1,240 @@
+package artifact_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/tree"
+)
+
+var (
+	strictKey = strings.Repeat("ab", 32)
+	weakKey   = strings.Repeat("cd", 32)
+	buildKey  = strings.Repeat("ef", 32)
+)
+
+func put(t *testing.T, store cas.Store, text string) digest.Digest {
+	t.Helper()
+	d, err := cas.PutBytes(t.Context(), store, []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// plant stores a tree of files, by path; a path that ends in "/" is an empty folder.
+func plant(t *testing.T, store cas.Store, files map[string]string) digest.Digest {
+	t.Helper()
+	root, err := tree.Save(t.Context(), store, tree.Directory{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range files {
+		entry := tree.Entry{Kind: tree.KindFile, Digest: put(t, store, text)}
+		if strings.HasSuffix(path, "/") {
+			entry = tree.Entry{Kind: tree.KindDir, Digest: digest.Empty}
+		}
+		root, err = tree.Insert(t.Context(), store, root, strings.TrimSuffix(path, "/"), entry)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// sample stores all that an artifact needs and returns it.
+func sample(t *testing.T, store cas.Store) artifact.Artifact {
+	t.Helper()
+	meta, err := artifact.PutMetadata(t.Context(), store, artifact.Metadata{
+		Public:      map[string]any{"bst": map[string]any{"split-rules": map[string][]string{"all": {"/**"}}}},
+		Environment: map[string]string{"PATH": "/usr/bin"},
+		Sandbox:     map[string]any{"build-os": "linux", "build-arch": "x86-64"},
+		Variables:   map[string]string{"prefix": "/usr"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return artifact.Artifact{
+		Version: artifact.Version, BuildSuccess: true, BuildError: artifact.Succeeded,
+		StrongKey: strictKey, StrictKey: strictKey, WeakKey: weakKey,
+		Files:      plant(t, store, map[string]string{"usr/bin/hello": "hello\n", "usr/share/": ""}),
+		BuildDeps:  []artifact.Dep{{Project: "p", Element: "base.bst", Key: weakKey}},
+		PublicData: meta.Public, LowDiversityMeta: meta.LowDiversity, HighDiversityMeta: meta.HighDiversity,
+		Logs:      []artifact.Log{{Name: "build.log", Digest: put(t, store, "made\n")}},
+		BuildTree: plant(t, store, map[string]string{"hello.o": "o\n"}),
+	}
+}
+
+func TestPutGet(t *testing.T) {
+	ctx, blobs, dir := t.Context(), cas.NewMemory(), t.TempDir()
+	store, want := artifact.Open(dir, blobs), sample(t, blobs)
+	refs := []artifact.Ref{
+		artifact.BuildRef(buildKey),
+		{Project: "p", Element: "base/hello world.bst", Key: strictKey},
+		{Project: "p", Element: "base/hello world.bst", Key: weakKey},
+	}
+	d, err := store.Put(ctx, refs, want, "record-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if message, _ := want.Encode(); digest.Of(message) != d {
+		t.Errorf("Put = %s, not the digest of the message", d)
+	}
+	for _, ref := range refs {
+		got, err := artifact.Open(dir, blobs).Get(ctx, ref)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, artifact.Entry{Ref: ref, Artifact: want, Digest: d, Record: "record-1"}) {
+			t.Errorf("Get(%s) = %+v", ref, got)
+		}
+	}
+	listed, err := store.List(ctx)
+	if err != nil || len(listed) != 3 || listed[1].Ref != (artifact.Ref{Project: "p", Element: "base-hello_world.bst", Key: strictKey}) {
+		t.Errorf("List = %+v, %v", listed, err)
+	}
+	if err := store.Delete(refs[1]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Get(ctx, refs[1]); !errors.Is(err, cas.ErrNotFound) {
+		t.Errorf("Get after Delete: %v", err)
+	}
+	if err := store.Delete(refs[1]); err != nil {
+		t.Errorf("a second Delete: %v", err)
+	}
+}
+
+// missing is a store that does not have one blob.
+type missing struct {
+	cas.Store
+	gone digest.Digest
+}
+
+func (m missing) Missing(ctx context.Context, asked []digest.Digest) ([]digest.Digest, error) {
+	for _, d := range asked {
+		if d == m.gone {
+			return []digest.Digest{d}, nil
+		}
+	}
+	return m.Store.Missing(ctx, asked)
+}
+
+func TestIncompleteDoesNotCount(t *testing.T) {
+	ctx, blobs, dir := t.Context(), cas.NewMemory(), t.TempDir()
+	a := sample(t, blobs)
+	ref := artifact.BuildRef(buildKey)
+	if _, err := artifact.Open(dir, blobs).Put(ctx, []artifact.Ref{ref}, a, ""); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		gone digest.Digest
+		what string
+	}{
+		{digest.Of([]byte("hello\n")), "files"}, {a.PublicData, "public data"}, {a.LowDiversityMeta, "environment"},
+		{a.HighDiversityMeta, "variables"}, {a.Logs[0].Digest, "log"}, {a.BuildTree, ""},
+	} {
+		store := artifact.Open(dir, missing{blobs, test.gone})
+		_, err := store.Get(ctx, ref)
+		var incomplete *artifact.IncompleteError
+		if test.what == "" {
+			if err != nil {
+				t.Errorf("a missing build tree makes an artifact incomplete: %v", err)
+			}
+			continue
+		}
+		if !errors.As(err, &incomplete) || !errors.Is(err, cas.ErrNotFound) || incomplete.What[0] != test.what {
+			t.Errorf("without %s: %v", test.what, err)
+		}
+		if _, err := store.Put(ctx, []artifact.Ref{artifact.BuildRef(weakKey)}, a, ""); !errors.Is(err, cas.ErrNotFound) {
+			t.Errorf("Put without %s: %v", test.what, err)
+		}
+		if _, err := store.Peek(ref); err != nil {
+			t.Errorf("Peek without %s: %v", test.what, err)
+		}
+	}
+	if _, err := artifact.Open(dir, blobs).Peek(artifact.BuildRef(weakKey)); !errors.Is(err, cas.ErrNotFound) {
+		t.Errorf("a Put that failed left a file: %v", err)
+	}
+}
+
+func TestHostileReferences(t *testing.T) {
+	blobs := cas.NewMemory()
+	store, a := artifact.Open(t.TempDir(), blobs), sample(t, blobs)
+	for _, ref := range []artifact.Ref{
+		{}, {Key: "../../etc/passwd"}, {Project: "..", Element: "a.bst", Key: strictKey}, {Project: "a/b", Element: "a.bst", Key: strictKey},
+		{Project: "p", Element: "..", Key: strictKey}, {Project: "p", Element: "", Key: strictKey}, {Project: "p", Element: ".bst", Key: strictKey},
+		{Project: "p", Element: "a.bst", Key: strings.ToUpper(strictKey)}, {Project: "", Element: "a.bst", Key: strictKey},
+	} {
+		if _, err := store.Put(t.Context(), []artifact.Ref{ref}, a, ""); !errors.Is(err, artifact.ErrInvalid) {
+			t.Errorf("Put(%+v): %v", ref, err)
+		}
+	}
+}
+
+func TestNormalName(t *testing.T) {
+	for element, want := range map[string]string{
+		"hello.bst": "hello", "a/b/c.bst": "a-b-c", "gcc-4.8.bst": "gcc-4.8", "ä ö.bst": "___", ".bst": ".bst", "x": "x",
+		"libc++.bst": "libc__", "a_b.bst": "a_b",
+	} {
+		if got := artifact.NormalName(element); got != want {
+			t.Errorf("NormalName(%q) = %q, want %q", element, got, want)
+		}
+	}
+}
+
+func TestCheckReportsDamage(t *testing.T) {
+	ctx, blobs, dir := t.Context(), cas.NewMemory(), t.TempDir()
+	store, a := artifact.Open(dir, blobs), sample(t, blobs)
+	good := artifact.Ref{Project: "p", Element: "good.bst", Key: strictKey}
+	if _, err := store.Put(ctx, []artifact.Ref{good}, a, ""); err != nil {
+		t.Fatal(err)
+	}
+	truncated := filepath.Join(dir, "refs/p/good", weakKey)
+	data, err := os.ReadFile(filepath.Join(dir, "refs/p/good", strictKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer := filepath.Join(dir, "builds/ef", buildKey)
+	for path, data := range map[string][]byte{
+		truncated: data[:len(data)/2], filepath.Join(dir, "refs/p/README"): []byte("hi"),
+		newer: append([]byte{0x08, 0x07}, data[2:]...), filepath.Join(dir, "refs/p/good/.x.tmp"): nil,
+	} {
+		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := map[string]error{}
+	if err := store.Check(ctx, func(path string, err error) { got[path] = err }); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]error{
+		truncated: cas.ErrCorrupt, newer: cas.ErrNewerFormat, filepath.Join(dir, "refs/p/README"): artifact.ErrInvalid,
+	} {
+		if !errors.Is(got[path], want) {
+			t.Errorf("%s: %v, want %v", path, got[path], want)
+		}
+	}
+	if len(got) != 3 {
+		t.Errorf("Check reports %v", got)
+	}
+	if _, err := store.Roots(ctx, nil); !errors.Is(err, cas.ErrNewerFormat) {
+		t.Errorf("Roots passes over a newer file, whose blobs would be collected: %v", err)
+	}
+	if err := os.Remove(newer); err != nil {
+		t.Fatal(err)
+	}
+	if roots, err := store.Roots(ctx, nil); err != nil || !reflect.DeepEqual(roots, a.Roots()) {
+		t.Errorf("Roots = %v, %v", roots, err)
+	}
+}
