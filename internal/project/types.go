@@ -12,6 +12,7 @@ type Project struct {
 	Order         []*Element // the targets' closure, dependencies first, as `bst show --deps all`
 	Options       map[string]string
 	Warnings      []Warning
+	Shell         Shell
 
 	conf config
 }
@@ -48,8 +49,8 @@ type Element struct {
 type Sandbox struct {
 	OS, Arch string // BuildStream's names, the host's when the project says nothing
 	UID, GID *int64 // inside; nil is unset
-	// RemoteAPIsSocket is the path of a remote execution socket inside the sandbox, or "".
-	RemoteAPIsSocket        string
+	// RemoteAPIsSocket is the path of a remote execution socket inside the sandbox; nil is none.
+	RemoteAPIsSocket        *string
 	ActionCacheEnableUpdate bool
 }
 

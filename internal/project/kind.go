@@ -1,0 +1,166 @@
+package project
+
+import (
+	"embed"
+	"slices"
+	"sort"
+	"strings"
+)
+
+//go:embed defaults/*.yaml
+var defaultFiles embed.FS
+
+// elementKind is what the loader knows of a kind of elements.
+type elementKind struct {
+	defaults         string   // file below defaults/, or ""
+	dependencyConfig []string // keys that a dependency's config may have; nil: none is allowed
+	noRuntimeDepends bool
+	noSources        bool
+	strictKey        bool // BuildStream's strict rebuild
+	check            func(e *Element) error
+}
+
+var buildDependencyKeys = []string{"digest-environment", "location"}
+
+// elementKinds are the kinds that can be loaded.
+var elementKinds = map[string]elementKind{
+	"manual":    {defaults: "manual.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"make":      {defaults: "make.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"autotools": {defaults: "autotools.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"cmake":     {defaults: "cmake.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"meson":     {defaults: "meson.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"script": {defaults: "script.yaml", dependencyConfig: []string{"location"},
+		noRuntimeDepends: true, noSources: true, strictKey: true, check: checkScript},
+	"import":  {defaults: "import.yaml", check: checkImport},
+	"stack":   {noSources: true},
+	"compose": {defaults: "compose.yaml", noRuntimeDepends: true, noSources: true, strictKey: true, check: checkCompose},
+	"filter":  {defaults: "filter.yaml", noSources: true, strictKey: true, check: checkFilter},
+}
+
+// ElementKinds returns the names of the kinds of elements that can be loaded, sorted.
+func ElementKinds() []string { return sortedKeys(elementKinds) }
+
+func sortedKeys[V any](m map[string]V) []string {
+	names := make([]string, 0, len(m))
+	for name := range m {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// BuildCommands are the lists of commands of kinds that build, in the order in which they run.
+var BuildCommands = []string{"configure-commands", "build-commands", "install-commands", "strip-commands"}
+
+func checkBuild(e *Element) error {
+	if err := e.Config.ValidateKeys(BuildCommands...); err != nil {
+		return err
+	}
+	return checkLists(e.Config, BuildCommands...)
+}
+
+func checkLists(config *Node, keys ...string) error {
+	for _, key := range keys {
+		if _, err := config.StrList(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkScript(e *Element) error {
+	if err := e.Config.ValidateKeys("commands", "root-read-only"); err != nil {
+		return err
+	}
+	if err := checkLists(e.Config, "commands"); err != nil {
+		return err
+	}
+	_, err := e.Config.BoolOr("root-read-only", false)
+	return err
+}
+
+func checkImport(e *Element) error {
+	if err := e.Config.ValidateKeys("source", "target"); err != nil {
+		return err
+	}
+	for _, key := range []string{"source", "target"} {
+		if _, err := e.Config.Str(key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkCompose(e *Element) error {
+	if err := e.Config.ValidateKeys("integrate", "include", "exclude", "include-orphans"); err != nil {
+		return err
+	}
+	if _, err := e.Config.Bool("integrate"); err != nil {
+		return err
+	}
+	if err := checkLists(e.Config, "include", "exclude"); err != nil {
+		return err
+	}
+	_, err := e.Config.Bool("include-orphans")
+	return err
+}
+
+func checkFilter(e *Element) error {
+	if err := e.Config.ValidateKeys("include", "exclude", "include-orphans", "pass-integration"); err != nil {
+		return err
+	}
+	if err := checkLists(e.Config, "include", "exclude"); err != nil {
+		return err
+	}
+	if _, err := e.Config.Bool("include-orphans"); err != nil {
+		return err
+	}
+	_, err := e.Config.BoolOr("pass-integration", false)
+	return err
+}
+
+// checkEdges refuses dependencies and sources that e's kind cannot have.
+func checkEdges(e *Element, kind elementKind) error {
+	for _, dep := range e.Deps {
+		if dep.Runtime && kind.noRuntimeDepends {
+			return fail(ForbiddenRuntimeDepends, dep.At, "%s elements cannot have runtime dependencies", e.Kind)
+		}
+	}
+	if kind.noSources && len(e.Sources) > 0 {
+		return fail(ForbiddenSources, e.Sources[0].At, "%s elements cannot have sources", e.Kind)
+	}
+	switch e.Kind {
+	case "import":
+		if len(e.Sources) == 0 {
+			return fail(ImportWithoutSources, e.At, "import elements must have at least one source")
+		}
+	case "stack":
+		i := slices.IndexFunc(e.Deps, func(d Dependency) bool { return !d.Build || !d.Runtime })
+		if i >= 0 {
+			return fail(StackDepends, e.Deps[i].At, "all dependencies of stack elements must be for building and for running")
+		}
+	case "filter":
+		return checkFilterEdges(e)
+	}
+	return nil
+}
+
+func checkFilterEdges(e *Element) error {
+	var builds []Dependency
+	var names []string
+	for _, dep := range e.Deps {
+		if dep.Build {
+			builds = append(builds, dep)
+			names = append(names, dep.Name)
+		}
+	}
+	switch {
+	case len(builds) != 1:
+		return fail(FilterDependCount, e.At, "filter elements must have exactly one build dependency, this has %d (%s)", len(builds), strings.Join(names, ", "))
+	case builds[0].Runtime:
+		return fail(FilterDependRuntime, builds[0].At, "the build dependency of a filter element cannot be a runtime dependency too")
+	case builds[0].Element.Kind == "stack":
+		return fail(FilterDependNoArtifact, builds[0].At, "%s is a stack: there is nothing to filter", builds[0].Name)
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package project
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// Request says what to load.
+type Request struct {
+	Dir     string            // the folder that holds project.conf, or one below it
+	Options map[string]string // as -o gives them
+	MaxJobs int               // value of the variable max-jobs; 0 is the number of cores, at most 8
+	Targets []string          // elements by name; none means the project's default targets
+	// HostArch and HostOS replace the machine's own, for tests: names as uname prints them.
+	HostArch, HostOS string
+	// ConfigOnly loads project.conf and no element.
+	ConfigOnly bool
+}
+
+// maxJobsDefault bounds the default of max-jobs, as BuildStream does: more seldom helps one build.
+const maxJobsDefault = 8
+
+type loader struct {
+	ctx      context.Context
+	req      Request
+	project  *Project
+	root     root
+	host     host
+	builtin  *Node // the defaults of project.conf
+	includes *includer
+	defaults map[string]*Node // of kinds, with the project's overrides
+	files    map[string]*fileElement
+	elements map[*fileElement]*Element
+}
+
+// Load reads the project at req.Dir and the closure of its targets. It runs nothing, uses no network
+// and writes nothing. What the project does wrong is a *LoadError; the first one found is returned.
+func Load(ctx context.Context, req Request) (*Project, error) {
+	dir, err := FindDir(req.Dir)
+	if err != nil {
+		return nil, err
+	}
+	l := &loader{ctx: ctx, req: req, project: &Project{Dir: dir, Options: map[string]string{}}}
+	if l.root, err = newRoot(dir); err != nil {
+		return nil, &LoadError{Reason: MissingProjectConf, Detail: "find project", Err: err}
+	}
+	if l.host, err = newHost(req.HostArch, req.HostOS); err != nil {
+		return nil, err
+	}
+	if l.req.MaxJobs <= 0 {
+		l.req.MaxJobs = min(runtime.NumCPU(), maxJobsDefault)
+	}
+	l.includes = &includer{root: l.root, files: map[string]*Node{}}
+	l.defaults = map[string]*Node{}
+	l.files = map[string]*fileElement{}
+	l.elements = map[*fileElement]*Element{}
+	if err := l.loadProject(); err != nil {
+		return nil, err
+	}
+	for _, opt := range l.project.conf.options.list {
+		l.project.Options[opt.name] = opt.text()
+	}
+	if req.ConfigOnly {
+		return l.project, nil
+	}
+	return l.project, l.loadTargets()
+}
+
+// FindDir returns the absolute path of the nearest folder, dir or above, that holds a project.conf.
+// There being none is MissingProjectConf.
+func FindDir(dir string) (string, error) {
+	start, err := filepath.Abs(dir)
+	if err != nil {
+		return "", &LoadError{Reason: MissingProjectConf, Detail: "find project", Err: err}
+	}
+	for at := start; ; at = filepath.Dir(at) {
+		_, err := os.Stat(filepath.Join(at, confName))
+		if err == nil {
+			return at, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return "", &LoadError{Reason: MissingProjectConf, Detail: "find project", Err: err}
+		}
+		if at == filepath.Dir(at) {
+			return "", fail(MissingProjectConf, Place{}, "there is no %s in %s nor in a folder above it", confName, start)
+		}
+	}
+}
+
+// loadTargets loads the graph below the targets, puts dependencies in order and makes the elements.
+func (l *loader) loadTargets() error {
+	targets, err := l.targetNames()
+	if err != nil {
+		return err
+	}
+	var tops []*fileElement
+	for _, name := range targets {
+		top, err := l.loadTarget(name)
+		if err != nil {
+			return err
+		}
+		tops = append(tops, top)
+	}
+	sorted, err := postorder(tops)
+	if err != nil {
+		return err
+	}
+	orderDependencies(sorted)
+	// Elements are made in the order of files, so that an element's dependencies exist before it.
+	for _, f := range sorted {
+		if err := l.ctx.Err(); err != nil {
+			return err
+		}
+		e, err := l.makeElement(f)
+		if err != nil {
+			return inElement(err, f.name)
+		}
+		l.elements[f] = e
+	}
+	for _, top := range tops {
+		l.project.Targets = append(l.project.Targets, l.elements[top])
+	}
+	l.project.Order = Closure(l.project.Targets)
+	return nil
+}
+
+// targetNames returns the targets asked for, or the project's defaults, or all of its elements.
+func (l *loader) targetNames() ([]string, error) {
+	if len(l.req.Targets) > 0 {
+		return l.req.Targets, nil
+	}
+	if len(l.project.Defaults) > 0 {
+		return l.project.Defaults, nil
+	}
+	return l.allElements()
+}
+
+func (l *loader) allElements() ([]string, error) {
+	files, err := elementFiles(l.elementDir())
+	if err != nil {
+		return nil, &LoadError{Reason: MissingFile, Detail: "list elements", Err: err}
+	}
+	return files, nil
+}
+
+func (l *loader) elementDir() string {
+	return filepath.Join(l.root.dir, filepath.FromSlash(l.project.ElementPath))
+}
+
+func (l *loader) loadTarget(name string) (*fileElement, error) {
+	if filepath.IsAbs(name) {
+		return nil, fail(InvalidData, Place{}, "target %q must be relative to the element path %s", name, l.project.ElementPath)
+	}
+	if strings.Contains(name, ":") {
+		return nil, fail(Unsupported, Place{}, "target %q is in another project: junctions are not supported yet", name)
+	}
+	return l.loadGraph(name)
+}
+
+// Closure returns the targets and all that they need, for building or running, dependencies first,
+// in the order of `bst show --deps all`.
+func Closure(targets []*Element) []*Element {
+	type frame struct {
+		e    *Element
+		deps []*Element
+	}
+	var order []*Element
+	seen := map[*Element]bool{}
+	var stack []frame
+	enter := func(e *Element) {
+		if seen[e] {
+			return
+		}
+		seen[e] = true
+		var deps []*Element
+		for _, d := range e.Deps {
+			if d.Build {
+				deps = append(deps, d.Element)
+			}
+		}
+		for _, d := range e.Deps {
+			if d.Runtime {
+				deps = append(deps, d.Element)
+			}
+		}
+		stack = append(stack, frame{e, deps})
+	}
+	for _, t := range targets {
+		for enter(t); len(stack) > 0; {
+			top := &stack[len(stack)-1]
+			if len(top.deps) == 0 {
+				order = append(order, top.e)
+				stack = stack[:len(stack)-1]
+				continue
+			}
+			next := top.deps[0]
+			top.deps = top.deps[1:]
+			enter(next)
+		}
+	}
+	return order
+}
+
+// IsFatal reports whether the project makes this warning of BuildStream an error.
+func (p *Project) IsFatal(token string) bool { return slices.Contains(p.FatalWarnings, token) }
+
+// Mirrors returns the project's mirrors, expanded.
+func (p *Project) Mirrors() []Mirror { return p.conf.mirrors }

@@ -1,0 +1,346 @@
+package project
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// uriSchemes are what a URL may begin with that is not an alias.
+var uriSchemes = []string{"http", "https", "ftp", "file", "git", "sftp", "ssh"}
+
+// gitRepoRef is a reference of a git_repo source: a commit, or what "git describe" prints with one.
+var gitRepoRef = regexp.MustCompile(`^(?:.*-\d+-g)?[0-9a-f]{40}`)
+
+// sourceKinds check the configuration of the kinds of sources that can be loaded.
+var sourceKinds = map[string]func(m *maker, s *Source) error{
+	"local": checkLocal, "tar": checkTar, "remote": checkRemote,
+	"git": checkGit, "git_repo": checkGitRepo, "patch": checkPatch,
+}
+
+// SourceKinds returns the names of the kinds of sources that can be loaded, sorted.
+func SourceKinds() []string { return sortedKeys(sourceKinds) }
+
+var (
+	commonSourceKeys   = []string{"kind", "directory", "provenance"}
+	downloadSourceKeys = append([]string{"url", "ref", "version-guess-pattern", "version"}, commonSourceKeys...)
+)
+
+// sources sets the element's sources.
+func (m *maker) sources() error {
+	list, err := m.node.Sequence("sources")
+	if err != nil {
+		return err
+	}
+	for i, node := range list.Items() {
+		if node.kind != Mapping {
+			return fail(InvalidData, node.At(), "a source must be a mapping, not a %s", node.kind)
+		}
+		s, err := m.source(node)
+		if err != nil {
+			return err
+		}
+		s.Index = i
+		m.e.Sources = append(m.e.Sources, s)
+	}
+	return nil
+}
+
+func (m *maker) source(node *Node) (s Source, err error) {
+	s.At = node.At()
+	if s.Kind, err = node.Str("kind"); err != nil {
+		return s, err
+	}
+	at := node.Get("kind").At()
+	if s.Kind == "workspace" {
+		return s, fail(InvalidData, at, "source kind \"workspace\" cannot be written in an element")
+	}
+	node.Delete("kind")
+	if s.Directory, err = node.StrOr("directory", ""); err != nil {
+		return s, err
+	}
+	if s.Directory != "" {
+		node.Delete("directory")
+	}
+	if err := m.provenance(node); err != nil {
+		return s, err
+	}
+	check, known := sourceKinds[s.Kind]
+	if err := m.l.checkKind("source", s.Kind, known, at); err != nil {
+		return s, err
+	}
+	defaults, err := mappingOf(m.l.project.conf.sources, s.Kind)
+	if err != nil {
+		return s, err
+	}
+	config := NewMapping()
+	config.file, config.line, config.column = node.file, node.line, node.column
+	base, err := mappingOf(defaults, "config")
+	if err != nil {
+		return s, err
+	}
+	if base != nil {
+		config = base.Clone()
+	}
+	if err := config.Compose(node); err != nil {
+		return s, err
+	}
+	if err := config.checkComposed(); err != nil {
+		return s, err
+	}
+	s.Config = config
+	if err := m.vars.expandNode(config); err != nil {
+		return s, err
+	}
+	return s, check(m, &s)
+}
+
+// provenance takes a source's provenance out: notes for people, no part of any key.
+func (m *maker) provenance(node *Node) error {
+	p, err := node.Mapping("provenance")
+	if err != nil || p == nil {
+		return err
+	}
+	node.Delete("provenance")
+	for i, key := range p.keys {
+		if m.l.project.conf.provenance.Get(key) == nil {
+			return fail(UndefinedProvenanceAttibute, p.items[i].At(), "provenance attribute %q is not one of the project's source-provenance-attributes", key)
+		}
+	}
+	for i, key := range p.keys {
+		if err := p.items[i].expect(key, Scalar); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkLocal(m *maker, s *Source) error {
+	if err := s.Config.ValidateKeys(append([]string{"path"}, commonSourceKeys...)...); err != nil {
+		return err
+	}
+	return m.path(s, AnyPath)
+}
+
+func (m *maker) path(s *Source, kind PathKind) error {
+	if _, err := s.Config.Str("path"); err != nil {
+		return err
+	}
+	_, err := m.l.root.path(s.Config.Get("path"), kind)
+	return err
+}
+
+func checkPatch(m *maker, s *Source) error {
+	if err := s.Config.ValidateKeys(append([]string{"path", "strip-level"}, commonSourceKeys...)...); err != nil {
+		return err
+	}
+	if err := m.path(s, FilePath); err != nil {
+		return err
+	}
+	_, err := s.Config.IntOr("strip-level", 1)
+	return err
+}
+
+func (m *maker) download(s *Source) error {
+	address, err := s.Config.Str("url")
+	if err != nil {
+		return err
+	}
+	for _, key := range []string{"ref", "version-guess-pattern", "version"} {
+		if _, err := s.Config.StrOr(key, ""); err != nil {
+			return err
+		}
+	}
+	return m.markURL(address, s.Config.Get("url"))
+}
+
+func checkTar(m *maker, s *Source) error {
+	if err := m.download(s); err != nil {
+		return err
+	}
+	if _, err := s.Config.StrOr("base-dir", "*"); err != nil {
+		return err
+	}
+	return s.Config.ValidateKeys(append([]string{"base-dir"}, downloadSourceKeys...)...)
+}
+
+func checkRemote(m *maker, s *Source) error {
+	if err := m.download(s); err != nil {
+		return err
+	}
+	name, err := s.Config.StrOr("filename", "")
+	if err != nil {
+		return err
+	}
+	if _, err := s.Config.BoolOr("executable", false); err != nil {
+		return err
+	}
+	if strings.Contains(name, "/") {
+		return fail(FilenameWithDirectory, s.Config.Get("filename").At(), "filename %q cannot have a directory", name)
+	}
+	return s.Config.ValidateKeys(append([]string{"filename", "executable"}, downloadSourceKeys...)...)
+}
+
+func checkGitRepo(m *maker, s *Source) error {
+	keys := []string{"ref", "url", "track", "exclude", "ref-format", "version", "version-guess-pattern"}
+	if err := s.Config.ValidateKeys(append(keys, commonSourceKeys...)...); err != nil {
+		return err
+	}
+	if ref := s.Config.Get("ref"); ref != nil {
+		if err := ref.expect("ref", Scalar); err != nil {
+			return err
+		}
+		if !gitRepoRef.MatchString(ref.value) {
+			return fail(InvalidRef, ref.At(), "ref %q must be a commit of 40 hexadecimal digits", ref.value)
+		}
+	}
+	address, err := s.Config.Str("url")
+	if err != nil {
+		return err
+	}
+	if err := m.markURL(address, s.Config.Get("url")); err != nil {
+		return err
+	}
+	if err := checkLists(s.Config, "exclude"); err != nil {
+		return err
+	}
+	return checkScalars(s.Config, "track", "version", "version-guess-pattern")
+}
+
+func checkScalars(config *Node, keys ...string) error {
+	if format := config.Get("ref-format"); format != nil {
+		if format.kind != Scalar || format.value != "sha1" && format.value != "git-describe" {
+			return fail(InvalidData, format.At(), "value of \"ref-format\" must be sha1 or git-describe")
+		}
+	}
+	for _, key := range keys {
+		if _, err := config.StrOr(key, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkGit(m *maker, s *Source) error {
+	keys := []string{"url", "track", "ref", "submodules", "checkout-submodules", "ref-format", "track-tags", "tags", "version", "version-guess-pattern"}
+	if err := s.Config.ValidateKeys(append(keys, commonSourceKeys...)...); err != nil {
+		return err
+	}
+	if err := checkScalars(s.Config, "ref", "track", "version", "version-guess-pattern"); err != nil {
+		return err
+	}
+	if err := checkGitTags(s.Config); err != nil {
+		return err
+	}
+	for _, key := range []string{"track-tags", "checkout-submodules"} {
+		if _, err := s.Config.BoolOr(key, false); err != nil {
+			return err
+		}
+	}
+	address, err := s.Config.Str("url")
+	if err != nil {
+		return err
+	}
+	if err := m.markURL(address, s.Config.Get("url")); err != nil {
+		return err
+	}
+	if s.Config.Get("ref") == nil && s.Config.Get("track") == nil {
+		return fail(MissingTrackAndRef, s.At, "a git source must have \"ref\" or \"track\"")
+	}
+	return m.checkSubmodules(s.Config)
+}
+
+func checkGitTags(config *Node) error {
+	tags, err := config.Sequence("tags")
+	if err != nil {
+		return err
+	}
+	for _, tag := range tags.Items() {
+		if err := tag.expect("tags", Mapping); err != nil {
+			return err
+		}
+		if err := tag.ValidateKeys("tag", "commit", "annotated"); err != nil {
+			return err
+		}
+		for _, key := range []string{"tag", "commit"} {
+			if _, err := tag.Str(key); err != nil {
+				return err
+			}
+		}
+		if _, err := tag.Bool("annotated"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *maker) checkSubmodules(config *Node) error {
+	modules, err := config.Mapping("submodules")
+	if err != nil {
+		return err
+	}
+	for i, path := range modules.Keys() {
+		module := modules.items[i]
+		if err := module.expect(path, Mapping); err != nil {
+			return err
+		}
+		address, err := module.StrOr("url", "")
+		if err != nil {
+			return err
+		}
+		if address != "" {
+			if err := m.markURL(address, module.Get("url")); err != nil {
+				return err
+			}
+		}
+		if _, err := module.BoolOr("checkout", true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// markURL checks the alias of a URL. One without an alias is a warning, or an error where the
+// project says so.
+func (m *maker) markURL(address string, node *Node) error {
+	alias := aliasOf(address)
+	if alias == "" {
+		w := Warning{Token: string(UnaliasedURL), At: node.At(), Element: m.e.Name, Text: "URL without an alias: " + address}
+		if m.l.project.IsFatal(w.Token) {
+			return fail(UnaliasedURL, w.At, "%s", w.Text)
+		}
+		m.l.project.Warnings = append(m.l.project.Warnings, w)
+		return nil
+	}
+	value, err := m.l.project.conf.aliases.Scalar(alias)
+	if err != nil {
+		return err
+	}
+	if value == nil {
+		return fail(InvalidSourceAlias, node.At(), "URL %q uses alias %q, which the project does not define", address, alias)
+	}
+	return nil
+}
+
+// aliasOf returns the alias that a URL begins with, or "".
+func aliasOf(address string) string {
+	alias, _, ok := strings.Cut(address, ":")
+	if !ok || slices.Contains(uriSchemes, strings.ToLower(alias)) {
+		return ""
+	}
+	return alias
+}
+
+// ExpandURL returns the URL with its alias replaced. What does not begin with an alias of the project
+// is returned as it is.
+func (p *Project) ExpandURL(address string) (string, error) {
+	alias, rest, ok := strings.Cut(address, ":")
+	if !ok || p.conf.aliases == nil {
+		return address, nil
+	}
+	value, err := p.conf.aliases.StrOr(alias, "")
+	if err != nil || value == "" {
+		return address, err
+	}
+	return value + rest, nil
+}
