@@ -1,0 +1,92 @@
+package gitint
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
+)
+
+// config is what git's configuration says, from all files and the command line; the last value
+// of a key wins, as for git.
+type config struct {
+	values map[string]string // section and name in lower case, as git prints them
+	sum    string            // names the whole configuration
+}
+
+// parseConfig reads the output of git config -z --list.
+func parseConfig(out []byte) config {
+	c := config{values: map[string]string{}}
+	for record := range strings.SplitSeq(string(out), "\x00") {
+		if key, value, ok := strings.Cut(record, "\n"); key != "" {
+			if !ok {
+				value = "true" // a key without a value is a boolean
+			}
+			c.values[key] = value
+		}
+	}
+	sum := sha256.Sum256(out)
+	c.sum = hex.EncodeToString(sum[:])
+	return c
+}
+
+// extensions returns the names of the repository format extensions that are set.
+func (c config) extensions() []string {
+	var names []string
+	for key := range c.values {
+		if name, ok := strings.CutPrefix(key, "extensions."); ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// promisor reports whether a remote may hold objects that are not here.
+func (c config) promisor() bool {
+	for key, value := range c.values {
+		if strings.HasPrefix(key, "remote.") && strings.HasSuffix(key, ".promisor") && value != "false" {
+			return true
+		}
+	}
+	return false
+}
+
+// filters returns the names of the configured filter drivers but lfs, which this package does
+// itself, sorted.
+func (c config) filters() []string { return c.subsections("filter.", "lfs") }
+
+func (c config) subsections(prefix, except string) []string {
+	found := map[string]bool{}
+	for key := range c.values {
+		rest, ok := strings.CutPrefix(key, prefix)
+		if end := strings.LastIndexByte(rest, '.'); ok && end > 0 && rest[:end] != except {
+			found[rest[:end]] = true
+		}
+	}
+	var names []string
+	for name := range found {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// disarm returns the arguments that keep git from running what the configuration names: hooks of
+// git 2.54 and newer, the LFS filter always, the others without consent.
+func (c config) disarm(allowFilters bool) []string {
+	args := []string{"-c", "core.splitIndex=false", "-c", "core.looseCompression=0"}
+	for _, name := range c.subsections("hook.", "") {
+		args = append(args, "-c", "hook."+name+".enabled=false")
+	}
+	filters := []string{"lfs"}
+	if !allowFilters {
+		filters = append(filters, c.filters()...)
+	}
+	for _, name := range filters {
+		for _, setting := range []string{".clean=", ".smudge=", ".process=", ".required=false"} {
+			args = append(args, "-c", "filter."+name+setting)
+		}
+	}
+	return args
+}

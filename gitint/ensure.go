@@ -1,0 +1,107 @@
+package gitint
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/tree"
+)
+
+// Ensure brings every blob of the tree root into the store, which is s.Staged, s.Canonical or a
+// part of either (rule 26). What is there is not read. Cheap when nothing is missing: it looks at
+// each name once. The errors are ErrMissingObject, ErrMissingLFS and those of the store.
+func (r *Repo) Ensure(ctx context.Context, s Snapshot, root digest.Digest) error {
+	if err := r.ensure(ctx, s, root); err != nil {
+		return fmt.Errorf("fetch files of tree %s: %w", s.OID, err)
+	}
+	return nil
+}
+
+func (r *Repo) ensure(ctx context.Context, s Snapshot, root digest.Digest) error {
+	missing, err := tree.Missing(ctx, r.opts.Store, root)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	want := map[digest.Digest]bool{}
+	for _, d := range missing {
+		want[d] = true
+	}
+	fetchers := []func(context.Context, Snapshot, map[digest.Digest]bool) error{r.fetchBlobs, r.fetchSubmodules, r.fetchLFS, r.fetchConverted}
+	for _, fetch := range fetchers {
+		if err := fetch(ctx, s, want); err != nil || len(want) == 0 {
+			return err
+		}
+	}
+	for d := range want {
+		err = hint.Add(fmt.Errorf("%w: a file with SHA-256 %s", ErrMissingObject, d.Hash()),
+			"if it was a file that has changed since, make a new snapshot; else git fetch --refetch gets what a partial clone left out")
+	}
+	return err
+}
+
+// fetchBlobs puts those wanted blobs into the store that the repository has, and strikes them
+// off. Which objects they are, the memo says: it is read once from end to end, some ms.
+func (r *Repo) fetchBlobs(ctx context.Context, _ Snapshot, want map[digest.Digest]bool) error {
+	names := r.memo.find(want)
+	oids, err := r.present(ctx, names)
+	if err != nil {
+		return err
+	}
+	objects := r.objects()
+	defer objects.Close()
+	return objects.each(ctx, oids, func(i int, _ string, size int64, body io.Reader) error {
+		d, err := r.saveBlob(ctx, oids[i], size, body)
+		delete(want, d)
+		return err
+	})
+}
+
+// present returns those of the object ids that the repository has.
+func (r *Repo) present(ctx context.Context, oids []string) ([]string, error) {
+	var out bytes.Buffer
+	if len(oids) == 0 {
+		return nil, nil
+	}
+	slices.Sort(oids)
+	err := r.run(ctx, Command{
+		Args:  []string{"cat-file", "--batch-check=%(objectname)", "--buffer"},
+		Stdin: strings.NewReader(strings.Join(oids, "\n") + "\n"), Stdout: &out,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrGit, err)
+	}
+	var found []string
+	for line := range strings.Lines(out.String()) {
+		if !strings.HasSuffix(line, " missing\n") {
+			found = append(found, strings.TrimSpace(line))
+		}
+	}
+	return found, nil
+}
+
+// fetchSubmodules asks the repositories of the snapshot's submodules.
+func (r *Repo) fetchSubmodules(ctx context.Context, s Snapshot, want map[digest.Digest]bool) error {
+	for _, sub := range s.Submodules {
+		nested, err := r.submoduleRepo(ctx, sub)
+		if errors.Is(err, ErrSubmodule) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := nested.fetchBlobs(ctx, Snapshot{}, want); err != nil || len(want) == 0 {
+			return err
+		}
+		if err := nested.fetchLFS(ctx, Snapshot{}, want); err != nil && !errors.Is(err, ErrMissingLFS) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package gitint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/git-bst/git-bst/internal/fsx"
+)
+
+// quarantine is a folder in "<git dir>/bst" with a copy of the index and an object directory of
+// its own, in which git may write what it likes. It is removed when the snapshot is made.
+//
+// One thing outlives it, see base.
+type quarantine struct {
+	repo     *Repo
+	home     string // <git dir>/bst
+	dir      string // the folder of this run
+	index    string // the copy
+	objects  string // what git adds
+	base     base
+	warnings []string
+}
+
+// newQuarantine makes the folder.
+func newQuarantine(r *Repo) (*quarantine, error) {
+	home, dir, err := r.scratch("quarantine-")
+	if err != nil {
+		return nil, fmt.Errorf("make quarantine: %w", err)
+	}
+	q := &quarantine{repo: r, home: home, dir: dir, index: filepath.Join(dir, "index"), objects: filepath.Join(dir, "objects")}
+	if err := os.Mkdir(q.objects, 0o777); err != nil {
+		q.close()
+		return nil, fmt.Errorf("make quarantine: %w", err)
+	}
+	return q, nil
+}
+
+// scratch makes a new folder for one call in "<git dir>/bst". Where the git directory cannot be
+// written, it is beside the memo.
+func (r *Repo) scratch(prefix string) (home, dir string, err error) {
+	home = filepath.Join(r.place.gitDir, "bst")
+	if dir, err = makeFolder(home, prefix); errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		home = filepath.Join(r.opts.MemoDir, "git", strings.ReplaceAll(strings.Trim(r.place.gitDir, "/"), "/", "%"))
+		dir, err = makeFolder(home, prefix)
+	}
+	return home, dir, err
+}
+
+func makeFolder(home, prefix string) (string, error) {
+	if err := os.MkdirAll(home, 0o777); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(home, prefix)
+}
+
+func (q *quarantine) close() { _ = fsx.RemoveAll(q.dir) }
+
+// env points git at the copy of the index and at the quarantine, the repository's objects behind.
+func (q *quarantine) env() []string {
+	return append(q.objectEnv(), "GIT_INDEX_FILE="+q.index)
+}
+
+// objectEnv is env without the index.
+func (q *quarantine) objectEnv() []string {
+	return []string{
+		"GIT_OBJECT_DIRECTORY=" + q.objects,
+		"GIT_ALTERNATE_OBJECT_DIRECTORIES=" + quoteAlternate(q.repo.place.objects),
+	}
+}
+
+// quoteAlternate writes a path so that it stands for itself in git's list of folders.
+func quoteAlternate(path string) string {
+	if !strings.ContainsAny(path, ":\"\\\n") {
+		return path
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
+}
+
+// copyUserIndex copies the user's index with its time: git reads files again that are not older
+// than the index, and would not if the copy looked newer. Before the first add there is none.
+func (q *quarantine) copyUserIndex() error {
+	return copyWithTime(q.repo.place.index, q.index)
+}
+
+func copyWithTime(from, to string) error {
+	f, err := os.Open(from)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("copy index: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat() // of the open file: git replaces the index by rename
+	if err != nil {
+		return fmt.Errorf("copy index: %w", err)
+	}
+	data := make([]byte, info.Size())
+	if _, err := f.ReadAt(data, 0); err != nil {
+		return fmt.Errorf("copy index: %w", err)
+	}
+	if err := os.WriteFile(to, data, 0o666); err != nil {
+		return fmt.Errorf("copy index: %w", err)
+	}
+	if err := os.Chtimes(to, time.Time{}, info.ModTime()); err != nil {
+		return fmt.Errorf("copy index: %w", err)
+	}
+	return nil
+}
+
+func statOf(info fs.FileInfo) fileStat {
+	s := fileStat{Size: info.Size(), Mtime: info.ModTime().UnixNano()}
+	if sys, ok := info.Sys().(*syscall.Stat_t); ok {
+		s.Ctime, s.Inode = sys.Ctim.Nano(), sys.Ino
+	}
+	return s
+}
+
+// writeChanged writes the tree after git has changed the copy of the index, and brings the new
+// blobs to safety.
+func (q *quarantine) writeChanged(ctx context.Context) (string, error) {
+	if err := q.save(ctx); err != nil {
+		return "", err
+	}
+	if err := q.cleanLFS(ctx); err != nil {
+		return "", err
+	}
+	tree, err := q.writeTree(ctx)
+	if err != nil {
+		return "", err
+	}
+	return tree, q.keepBase(ctx, tree)
+}
+
+// reader reads the quarantine's objects first, then the repository's.
+func (q *quarantine) reader() reader {
+	return layered{dir: q.objects, next: q.repo.objects()}
+}
