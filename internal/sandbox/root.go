@@ -135,7 +135,14 @@ func arrange(spec Spec) (*layout, error) {
 			return l, err
 		}
 	}
-	return l, nil
+	if spec.Kind != Bubblewrap {
+		return l, nil
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return l, fmt.Errorf("find our own program: %w", err)
+	}
+	return l, l.bind(self, initPath, false)
 }
 
 // system places /proc, /dev, /tmp and /dev/shm.

@@ -78,7 +78,7 @@ func launch(spec Spec, o order) (*child, error) {
 	defer reporting.Close()
 	c := &child{cmd: command(spec), commands: commands, reports: reports, restore: func() {}}
 	c.cmd.ExtraFiles = []*os.File{orders, reporting}
-	if err := c.begin(spec); err != nil {
+	if err := c.begin(spec, o); err != nil {
 		commands.Close()
 		reports.Close()
 		c.restore()
@@ -91,7 +91,7 @@ func launch(spec Spec, o order) (*child, error) {
 }
 
 // begin connects the standard files or the terminal and starts the process.
-func (c *child) begin(spec Spec) error {
+func (c *child) begin(spec Spec, o order) error {
 	if spec.TTY != nil {
 		restore, err := makeRaw(spec.TTY)
 		if err != nil {
@@ -110,6 +110,13 @@ func (c *child) begin(spec Spec) error {
 			defer in.Close()
 			c.cmd.Stdin = in
 		}
+	}
+	if spec.Kind == Bubblewrap {
+		files, err := wrap(c.cmd, spec, o)
+		if err != nil {
+			return unavailable(spec.Kind, err)
+		}
+		defer closeAll(files)
 	}
 	if err := c.cmd.Start(); err != nil {
 		return unavailable(spec.Kind, fmt.Errorf("start: %w", err))
@@ -143,7 +150,7 @@ func feed(r io.Reader) (*os.File, error) {
 	return in, nil
 }
 
-// command is the process to be started: the init, or bubblewrap around it.
+// command is the init as it is to be started.
 func command(spec Spec) *exec.Cmd {
 	cmd := &exec.Cmd{Path: "/proc/self/exe", Args: []string{initName}, Env: []string{}, Dir: "/"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -196,7 +203,7 @@ func (c *child) supervise(ctx context.Context, spec Spec) (Result, error) {
 	close(ended)
 	result, tell := <-how, <-told
 	if tell != nil && !result.TimedOut && !result.Interrupted {
-		return result, c.lost(err)
+		return result, c.lost(spec.Kind, err)
 	}
 	if c.said.Failed != "" {
 		return result, c.refused(spec.Kind)
@@ -282,10 +289,14 @@ func endedWithin(ended <-chan struct{}, d time.Duration) bool {
 // tell sends a command; an init that has ended does not need it.
 func (c *child) tell(command byte) { _, _ = c.commands.Write([]byte{command}) }
 
-// lost is an init that ended without a word: it was killed from outside.
-func (c *child) lost(err error) error {
+// lost is an init that ended without a word: it was killed from outside, or never started by
+// bubblewrap, which has told why on Stderr.
+func (c *child) lost(kind Kind, err error) error {
 	if err == nil {
 		err = errors.New("it ended without a report")
+	}
+	if kind == Bubblewrap {
+		return unavailable(kind, err)
 	}
 	return fmt.Errorf("sandbox broke down: %w", err)
 }

@@ -4,21 +4,78 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/git-bst/git-bst/internal/sandbox"
 )
 
+// helper is the name under which the test program runs as something else, inside or outside.
+const helper = "/helper"
+
 func TestMain(m *testing.M) {
 	sandbox.MaybeInit(os.Args)
+	if os.Args[0] == helper {
+		os.Exit(help(os.Args[1:]))
+	}
 	os.Exit(m.Run())
 }
 
+// help is the helper: "dial NETWORK ADDRESS" or "parent KIND DIR".
+func help(args []string) int {
+	if args[0] == "dial" {
+		connection, err := net.DialTimeout(args[1], args[2], time.Second)
+		if err != nil {
+			fmt.Println(err)
+			return 1
+		}
+		connection.Close()
+		return 0
+	}
+	spec := sandbox.Spec{Binds: []sandbox.Bind{{Source: args[2], Target: args[2], Writable: true}}, Env: []string{"PATH=/usr/bin:/bin"}}
+	if args[1] == "none" {
+		spec.Kind = sandbox.None
+	}
+	spec.Args = []string{"sh", "-c", "exec 9>" + args[2] + "/alive; trap '' TERM HUP INT; setsid sleep 100 & sleep 100 & echo ready >&9; sleep 100"}
+	_, err := sandbox.Run(context.Background(), spec)
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+// kinds are the kinds that isolate.
+var kinds = []sandbox.Kind{sandbox.Namespaces, sandbox.Bubblewrap}
+
+// each runs a test in every kind that this machine has. Where CI is set, namespaces must work.
+func each(t *testing.T, test func(t *testing.T, spec sandbox.Spec)) {
+	for _, kind := range kinds {
+		t.Run(kind.String(), func(t *testing.T) {
+			needs(t, kind)
+			test(t, sandbox.Spec{Kind: kind})
+		})
+	}
+}
+
+func needs(t testing.TB, kind sandbox.Kind) {
+	t.Helper()
+	_, err := sandbox.Run(context.Background(), sandbox.Spec{Kind: kind, Args: []string{"true"}, Env: []string{"PATH=/usr/bin:/bin"}})
+	if !errors.Is(err, sandbox.ErrUnavailable) {
+		return
+	}
+	if os.Getenv("CI") != "" && kind == sandbox.Namespaces {
+		t.Fatalf("this machine must allow sandboxes: %v", err)
+	}
+	t.Skipf("NOT TESTED on this machine: %v", err)
+}
+
 // run runs a shell script in a sandbox and returns how it ended and what it said.
-func run(t *testing.T, spec sandbox.Spec, script string) (sandbox.Result, string) {
+func run(t testing.TB, spec sandbox.Spec, script string) (sandbox.Result, string) {
 	t.Helper()
 	var out bytes.Buffer
 	spec.Args = []string{"sh", "-c", script}
@@ -33,18 +90,66 @@ func run(t *testing.T, spec sandbox.Spec, script string) (sandbox.Result, string
 	return result, out.String()
 }
 
-func TestHello(t *testing.T) {
-	began := time.Now()
-	result, out := run(t, sandbox.Spec{}, "echo hello; id; ls /; ls /etc; mount; cat /proc/self/status | grep Cap; exit 3")
-	t.Log(time.Since(began), result)
-	t.Log(out)
-	if result.ExitCode != 3 || !strings.HasPrefix(out, "hello\n") {
-		t.Errorf("result %+v, output %q", result, out)
+// says fails unless the script succeeds and says exactly that.
+func says(t *testing.T, spec sandbox.Spec, script, want string) {
+	t.Helper()
+	result, out := run(t, spec, script)
+	if out != want || !result.Succeeded() {
+		t.Errorf("%s\ngot  %q %+v\nwant %q", script, out, result, want)
 	}
 }
 
-func TestNoCommand(t *testing.T) {
-	if _, err := sandbox.Run(context.Background(), sandbox.Spec{}); !errors.Is(err, sandbox.ErrInvalid) {
-		t.Errorf("error %v", err)
+// TestAsUser runs all other tests as an ordinary user.
+func TestAsUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("we are an ordinary user: the other tests are this test")
+	}
+	const nobody = 65534
+	dir, err := os.MkdirTemp("", "as-user")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	program := filepath.Join(dir, "test")
+	copyFile(t, executable(t), program, 0o755)
+	temp := filepath.Join(dir, "tmp")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Mkdir(temp, 0o700), os.Chown(temp, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "-test.v", "-test.run=.")
+	cmd.Dir = temp
+	cmd.Env = []string{"TMPDIR=" + temp, "PATH=/usr/bin:/bin", "HOME=" + temp, "CI=" + os.Getenv("CI")}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for line := range strings.SplitSeq(string(out), "\n") {
+		if strings.Contains(line, "NOT TESTED") {
+			t.Log(line)
+		}
+	}
+}
+
+func executable(t testing.TB) string {
+	t.Helper()
+	name, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func copyFile(t testing.TB, from, to string, mode os.FileMode) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(to), 0o755)
+	}
+	if err == nil {
+		err = os.WriteFile(to, data, mode)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }
