@@ -163,12 +163,16 @@ func integrated(ctx context.Context, store cas.Store, before, root digest.Digest
 
 // cut returns the tree of what want says yes to, with the folders that lead there.
 func cut(ctx context.Context, store cas.Store, root digest.Digest, want func(path string) bool) (digest.Digest, error) {
-	c := cutter{ctx: ctx, store: store, want: want}
+	c := cutter{ctx: ctx, store: store, want: want, limit: maxEntries}
+	return c.cut(root)
+}
+
+func (c *cutter) cut(root digest.Digest) (digest.Digest, error) {
 	dir, err := c.folder(root, "", 0)
 	if err != nil {
 		return digest.Digest{}, fmt.Errorf("split: %w", err)
 	}
-	return tree.Save(ctx, store, dir)
+	return tree.Save(c.ctx, c.store, dir)
 }
 
 type cutter struct {
@@ -176,6 +180,7 @@ type cutter struct {
 	store   cas.Store
 	want    func(path string) bool
 	entries int
+	limit   int // of entries
 }
 
 func (c *cutter) folder(d digest.Digest, prefix string, depth int) (tree.Directory, error) {
@@ -184,7 +189,7 @@ func (c *cutter) folder(d digest.Digest, prefix string, depth int) (tree.Directo
 		return tree.Directory{}, err
 	}
 	c.entries += len(dir.Files) + len(dir.Dirs) + len(dir.Symlinks)
-	if depth > maxDepth || c.entries > maxEntries {
+	if depth > maxDepth || c.entries > c.limit {
 		return tree.Directory{}, fmt.Errorf("%w: the tree is too deep or has too many entries", ErrInvalid)
 	}
 	var kept tree.Directory
