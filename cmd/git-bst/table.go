@@ -33,6 +33,7 @@ type command struct {
 // commands is the table of all commands, in the order of the help.
 func commands() []command {
 	return []command{
+		initCommand(),
 		configCommand(),
 		trustCommand(),
 		versionCommand(),
