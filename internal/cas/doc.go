@@ -17,6 +17,8 @@
 //	                      beside a blob.
 //	dir/tmp/              files being written; any name. They become blobs by rename, complete and
 //	                      hashed. What a killed process leaves is removed by GC after a day.
+//	dir/tmp/trash-HASH    a blob that GC has moved out and not yet decided about. Found after GC was
+//	                      killed, it is moved back by who misses the blob.
 //	dir/leases/NAME       one per Lease. Its holder has it locked (flock, exclusive) from before
 //	                      the name appears; not locked means dead, and GC removes it. Content:
 //	                      "git-bst lease 1\nstart NS\n", NS in nanoseconds since 1970.

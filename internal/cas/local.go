@@ -54,6 +54,7 @@ type Local struct {
 	newest   atomic.Int64 // start of the newest live lease of this Local, nanoseconds; 0: none
 	unsynced atomic.Bool  // something that is not known to be on disk was put or found
 	faults   faults
+	buffers  sync.Pool // of *[]byte, smallBlob long
 
 	leaseMu sync.Mutex
 	leases  map[*Lease]bool

@@ -47,11 +47,24 @@ func (l *Local) openObject(name string) (int, error) {
 	if err != unix.ENOENT {
 		return fd, err
 	}
-	unlock, lockErr := fsx.RLock(context.Background(), filepath.Join(l.dir, "trash.lock"))
-	if lockErr == nil {
-		unlock()
-	}
+	l.untrash(name)
 	return unix.Openat(l.objects, name, flags, 0)
+}
+
+// trashName is what a blob, or its twin, is called in tmp while GC decides about it.
+func trashName(name string) string { return "trash-" + name[:2] + name[3:] }
+
+// untrash waits until no collection is deciding, and brings back a blob whose collection was
+// killed while it was.
+func (l *Local) untrash(name string) {
+	unlock, err := fsx.RLock(context.Background(), filepath.Join(l.dir, "trash.lock"))
+	if err != nil {
+		return
+	}
+	defer unlock()
+	if !l.readOnly && unix.Linkat(l.tmp, trashName(name), l.objects, name, 0) == nil {
+		unix.Unlinkat(l.tmp, trashName(name), 0)
+	}
 }
 
 // blobReader gives the content of one file below objects and checks it against the digest.
@@ -65,7 +78,22 @@ type blobReader struct {
 	err  error // sticky
 }
 
+// openVerified opens a blob for use.
 func (l *Local) openVerified(d digest.Digest, name string) (*blobReader, error) {
+	var st unix.Stat_t
+	r, err := l.openBlob(d, name, &st)
+	if err != nil {
+		return nil, err
+	}
+	l.use(name, &st)
+	return r, nil
+}
+
+// openBlob opens a file below objects; its stat goes to st, if not nil.
+func (l *Local) openBlob(d digest.Digest, name string, st *unix.Stat_t) (*blobReader, error) {
+	if st == nil {
+		st = new(unix.Stat_t)
+	}
 	fd, err := l.openObject(name)
 	if errors.Is(err, unix.ENOENT) {
 		return nil, notFound(d)
@@ -73,8 +101,7 @@ func (l *Local) openVerified(d digest.Digest, name string) (*blobReader, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open blob %s: %w", d, err)
 	}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	if err := unix.Fstat(fd, st); err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("open blob %s: %w", d, err)
 	}
@@ -87,7 +114,6 @@ func (l *Local) openVerified(d digest.Digest, name string) (*blobReader, error) 
 		defer r.Close()
 		return nil, r.judgeSize(st.Size)
 	}
-	l.use(name, &st)
 	return r, nil
 }
 

@@ -260,10 +260,10 @@ func (l *Local) verify(d digest.Digest, name string) error {
 	return nil
 }
 
-// trustAll is for after a check of every blob.
-func (l *Local) trustAll(ctx context.Context) error {
+// trustAll is for after a check of every blob: it ends the suspicion of what was written up to to.
+func (l *Local) trustAll(ctx context.Context, to int64) error {
 	return l.updateState(ctx, func(s state, _ int64) state {
-		s.spans = nil
+		s.spans = slices.DeleteFunc(s.spans, func(s span) bool { return s.to <= to })
 		return s
 	})
 }

@@ -117,7 +117,9 @@ func (l *Local) rename(from, name string) error {
 
 // Put implements Store: ErrReadOnly, ErrNoSpace. The blob is not on disk before Sync.
 func (l *Local) Put(ctx context.Context, r io.Reader) (digest.Digest, error) {
-	head := make([]byte, smallBlob)
+	buf := l.headBuffer()
+	defer l.buffers.Put(buf)
+	head := *buf
 	n, err := io.ReadFull(r, head)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return l.putBytes(ctx, head[:n])
@@ -130,6 +132,14 @@ func (l *Local) Put(ctx context.Context, r io.Reader) (digest.Digest, error) {
 		return digest.Digest{}, fmt.Errorf("put blob: %w", writeError(err))
 	}
 	return d, nil
+}
+
+func (l *Local) headBuffer() *[]byte {
+	if buf, ok := l.buffers.Get().(*[]byte); ok {
+		return buf
+	}
+	buf := make([]byte, smallBlob)
+	return &buf
 }
 
 // stream writes head and then all of r, hashing on the way.
