@@ -27,6 +27,7 @@ type command struct {
 	flags    []cli.Flag
 	sub      []command
 	hidden   bool
+	raw      bool // all arguments are the command's own, flags too
 	action   action
 }
 
@@ -36,8 +37,11 @@ func commands() []command {
 		initCommand(),
 		configCommand(),
 		trustCommand(),
+		completionCommand(),
 		versionCommand(),
 		helpCommand(),
+		completeCommand(),
+		manCommand(),
 	}
 }
 
@@ -98,6 +102,8 @@ func (a *app) cliCommand(path []string, c command) *cli.Command {
 		Subcommands:  a.cliCommands(path, c.sub),
 		OnUsageError: usageErrorOf(flags),
 		Action:       a.leafAction(path, c),
+
+		SkipFlagParsing: c.raw,
 	}
 	if c.action == nil {
 		out.Action = a.groupAction(path, c)
@@ -112,7 +118,7 @@ func (a *app) leafAction(path []string, c command) cli.ActionFunc {
 			a.printHelp(path, c)
 			return nil
 		}
-		if err := checkArguments(path, c, cc.Args().Slice()); err != nil {
+		if err := checkArguments(path, c, cc.Args().Slice()); err != nil && !c.raw {
 			return err
 		}
 		if err := a.setUp(cc); err != nil {

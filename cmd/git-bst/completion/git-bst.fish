@@ -1,0 +1,19 @@
+# Completion of `git bst` and `git-bst` for fish.
+
+function __git_bst_complete
+    set -l words (commandline -opc)
+    set -l at 1
+    if test "$words[1]" = git
+        set at (contains -i -- bst $words)
+        or return
+    end
+    git bst __complete $words[(math $at + 1)..-1] (commandline -ct) 2>/dev/null
+end
+
+function __git_bst_is_command
+    contains -- bst (commandline -opc)
+end
+
+complete -c git -n __fish_git_needs_command -a bst -d 'build BuildStream elements from git work trees'
+complete -c git -n __git_bst_is_command -a '(__git_bst_complete)'
+complete -c git-bst -a '(__git_bst_complete)'
