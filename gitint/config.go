@@ -90,3 +90,16 @@ func (c config) disarm(allowFilters bool) []string {
 	}
 	return args
 }
+
+// smudgers returns the arguments that give a git without configuration the user's filters.
+func (c config) smudgers() []string {
+	var args []string
+	for _, name := range c.filters() {
+		for _, setting := range []string{".smudge", ".process", ".required"} {
+			if value, ok := c.values["filter."+name+setting]; ok {
+				args = append(args, "-c", "filter."+name+setting+"="+value)
+			}
+		}
+	}
+	return args
+}

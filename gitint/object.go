@@ -121,6 +121,11 @@ type entry struct {
 // executable reports the only permission that git keeps; old trees may have 100775.
 func (e entry) executable() bool { return len(e.mode) == 6 && (e.mode[3]-'0')&1 == 1 }
 
+// regular reports whether the entry is a file.
+func (e entry) regular() bool {
+	return e.mode != modeTree && e.mode != modeSymlink && e.mode != modeGitlink
+}
+
 // parseTree reads a tree object.
 func parseTree(data []byte, oidBytes int) ([]entry, error) {
 	var entries []entry

@@ -129,7 +129,7 @@ func (q *quarantine) writeChanged(ctx context.Context) (string, error) {
 	if err := q.save(ctx); err != nil {
 		return "", err
 	}
-	if err := q.cleanLFS(ctx); err != nil {
+	if err := q.cleanFiltered(ctx); err != nil {
 		return "", err
 	}
 	tree, err := q.writeTree(ctx)

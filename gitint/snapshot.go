@@ -107,6 +107,7 @@ type view struct {
 	env     []string // how git finds objects that are not in the repository
 	links   func(v *view, ctx context.Context, path, commit string) (Snapshot, error)
 
+	anew   bool                     // do not believe the memo's list of staged files
 	names  map[string]string        // of .gitmodules, path to name
 	staged map[string]digest.Digest // staged folder of each submodule, by path
 	out    Snapshot
@@ -118,6 +119,7 @@ func (v *view) snapshot(ctx context.Context, oid string) (Snapshot, error) {
 	defer r.memo.flush(ctx)
 	v.out.OID, v.staged = oid, map[string]digest.Digest{}
 	c := &conversion{repo: r, objects: v.objects, links: v.link}
+	warnings := v.out.Warnings
 	value, err := c.convert(ctx, oid)
 	if err != nil {
 		return Snapshot{}, err
@@ -128,7 +130,7 @@ func (v *view) snapshot(ctx context.Context, oid string) (Snapshot, error) {
 	}
 	if len(missing) > 0 { // the memo outlives the store
 		c.force = true
-		v.out.Submodules = nil
+		v.out.Submodules, v.out.Warnings = nil, warnings
 		if value, err = c.convert(ctx, oid); err != nil {
 			return Snapshot{}, err
 		}
@@ -152,7 +154,9 @@ func (v *view) link(ctx context.Context, path, commit string) (digest.Digest, er
 	for _, warning := range s.Warnings {
 		v.out.Warnings = append(v.out.Warnings, path+": "+warning)
 	}
-	v.staged[path] = s.Staged
+	if s.Staged != s.Canonical {
+		v.staged[path] = s.Staged
+	}
 	return s.Canonical, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -90,6 +91,9 @@ func (q *quarantine) workTree(ctx context.Context) (string, error) {
 	if err := q.copyIndex(); err != nil {
 		return "", err
 	}
+	if err := q.warnUnmerged(ctx); err != nil {
+		return "", err
+	}
 	before, times := statFile(q.index), q.repo.readTimes()
 	if err := q.add(ctx); err != nil {
 		return "", err
@@ -99,6 +103,28 @@ func (q *quarantine) workTree(ctx context.Context) (string, error) {
 	}
 	defer times.restore()
 	return q.writeChanged(ctx)
+}
+
+// warnUnmerged names unmerged files: they are taken as they are, conflict markers included, as
+// git add would. It asks git only in the middle of an operation that leaves such files.
+func (q *quarantine) warnUnmerged(ctx context.Context) error {
+	for _, sign := range []string{"MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply"} {
+		if _, err := os.Lstat(filepath.Join(q.repo.place.gitDir, sign)); err != nil {
+			continue
+		}
+		var out bytes.Buffer
+		err := q.repo.run(ctx, Command{Args: []string{"diff-files", "--name-only", "--diff-filter=U", "-z"}, Env: q.env(), Stdout: &out})
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrGit, err)
+		}
+		for name := range strings.SplitSeq(strings.TrimSuffix(out.String(), "\x00"), "\x00") {
+			if name != "" {
+				q.warnings = append(q.warnings, name+": unmerged; taken as it is, with its conflict markers")
+			}
+		}
+		return nil
+	}
+	return nil
 }
 
 // add runs git add -A, the authority on what belongs to the tree.
