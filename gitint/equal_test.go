@@ -4,6 +4,8 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+
+	"github.com/git-bst/git-bst/gitint"
 )
 
 // cases are the work trees of which reference tables say that cheap schemes fail. Each starts
@@ -220,6 +222,7 @@ func TestWorkTreeEqualsCommit(t *testing.T) {
 			if dirty.OID != committed.OID || dirty.Canonical != committed.Canonical || dirty.Staged != committed.Staged {
 				t.Errorf("work tree %s %v\n   commit %s %v", dirty.OID, dirty.Canonical, committed.OID, committed.Canonical)
 			}
+			w.bothBackends(committed)
 			if err := r.Ensure(ctx, dirty, dirty.Canonical); err != nil {
 				t.Error(err)
 			}
@@ -227,5 +230,24 @@ func TestWorkTreeEqualsCommit(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// bothBackends makes the snapshot of HEAD again, from nothing, with each backend and without the
+// work tree's help.
+func (w *world) bothBackends(want gitint.Snapshot) {
+	w.t.Helper()
+	ctx := context.Background()
+	for _, backend := range []string{"git", "go-git"} {
+		opts := w.opts
+		opts.MemoDir = filepath.Join(w.t.TempDir(), "memo")
+		r, err := gitint.Open(ctx, w.repo, opts)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		got, err := gitint.WithBackend(r, backend).Commit(ctx, "HEAD")
+		if err != nil || got.Canonical != want.Canonical || got.Staged != want.Staged {
+			w.t.Errorf("by %s: %v, %v; want %v", backend, got.Canonical, err, want.Canonical)
+		}
 	}
 }

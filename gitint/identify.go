@@ -47,7 +47,7 @@ func (r *Repo) identify(ctx context.Context, objects reader, blobs map[string]bl
 
 // identifyFiles tries the work tree and returns the blobs that are not found there.
 func (r *Repo) identifyFiles(ctx context.Context, oids []string, blobs map[string]blobUse) ([]string, error) {
-	if r.place.topLevel == "" {
+	if r.place.topLevel == "" || r.objectsOnly {
 		return oids, nil
 	}
 	var mu sync.Mutex

@@ -39,13 +39,14 @@ func (o Options) runner() Git { return Git{Bin: o.Git, Env: o.Env} }
 
 // Repo is an opened repository. It may be used by several goroutines.
 type Repo struct {
-	opts   Options
-	git    Git
-	place  place
-	config config
-	memo   *memo
-	force  backend // for tests: read objects this way
-	depth  int     // how many repositories this one is nested in
+	opts        Options
+	git         Git
+	place       place
+	config      config
+	memo        *memo
+	force       backend // for tests: read objects this way …
+	objectsOnly bool    // … and never from the work tree
+	depth       int     // how many repositories this one is nested in
 }
 
 // place is where the parts of a repository are: absolute paths, but prefix.
