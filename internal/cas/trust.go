@@ -123,11 +123,15 @@ func (l *Local) updateState(ctx context.Context, change func(s state, now int64)
 		return writeError(err)
 	}
 	s := change(l.readState(), now)
-	if err := fsx.WriteFile(filepath.Join(l.dir, "state"), s.encode(), 0o666); err != nil {
+	if err := writeState(l.dir, s); err != nil {
 		return writeError(err)
 	}
 	l.trust.set(s)
 	return nil
+}
+
+func writeState(dir string, s state) error {
+	return fsx.WriteFile(filepath.Join(dir, "state"), s.encode(), 0o666)
 }
 
 // fileSystemTime returns the ctime that a file changed now gets.
