@@ -12,3 +12,6 @@ func CutWithLimit(ctx context.Context, store cas.Store, root digest.Digest, limi
 	c := cutter{ctx: ctx, store: store, want: func(string) bool { return false }, limit: limit}
 	return c.cut(root)
 }
+
+// SetFault makes the steps of writing fail; see ledger.Folder.
+func (s *Store) SetFault(fault func(step, name string) error) { s.files.Fault = fault }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/bsttest"
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/tree"
@@ -237,4 +238,55 @@ func TestCheckReportsDamage(t *testing.T) {
 	if roots, err := store.Roots(ctx, nil); err != nil || !reflect.DeepEqual(roots, a.Roots()) {
 		t.Errorf("Roots = %v, %v", roots, err)
 	}
+}
+
+// TestCrashAnywhere: whichever step of a Put is the last, every reference is whole or not there,
+// and the same Put made again succeeds.
+func TestCrashAnywhere(t *testing.T) {
+	ctx, blobs, crash := t.Context(), cas.NewMemory(), errors.New("crash")
+	a := sample(t, blobs)
+	refs := []artifact.Ref{artifact.BuildRef(buildKey), {Project: "p", Element: "x.bst", Key: strictKey}}
+	for last := range 4 {
+		store, steps := artifact.Open(t.TempDir(), blobs), 0
+		store.SetFault(func(string, string) error {
+			if steps++; steps > last {
+				return crash
+			}
+			return nil
+		})
+		if _, err := store.Put(ctx, refs, a, "r"); !errors.Is(err, crash) {
+			t.Fatalf("after %d steps: %v", last, err)
+		}
+		store.SetFault(nil)
+		if err := store.Check(ctx, func(path string, err error) { t.Errorf("after %d steps: %s: %v", last, path, err) }); err != nil {
+			t.Error(err)
+		}
+		listed, err := store.List(ctx)
+		if err != nil || len(listed) != last/2 {
+			t.Errorf("after %d steps: %v, %v", last, listed, err)
+		}
+		if _, err := store.Put(ctx, refs, a, "r"); err != nil {
+			t.Errorf("after %d steps and again: %v", last, err)
+		}
+	}
+}
+
+// TestFaultyBlobs: an error of the blob store is told, and no reference is written.
+func TestFaultyBlobs(t *testing.T) {
+	ctx, blobs := t.Context(), cas.NewMemory()
+	a, ref := sample(t, blobs), artifact.BuildRef(buildKey)
+	for _, method := range []bsttest.Method{bsttest.MissingMethod, bsttest.OpenMethod} {
+		faulty := bsttest.NewFaulty(blobs).Fail(method, 1)
+		store := artifact.Open(t.TempDir(), faulty)
+		if _, err := store.Put(ctx, []artifact.Ref{ref}, a, ""); !errors.Is(err, bsttest.ErrInjected) {
+			t.Errorf("Put when %s fails: %v", method, err)
+		}
+		if _, err := store.Peek(ref); !errors.Is(err, cas.ErrNotFound) {
+			t.Errorf("Put when %s fails leaves a file: %v", method, err)
+		}
+	}
+	bsttest.EachPut(t, func(*testing.T) cas.Store { return cas.NewMemory() }, func(s cas.Store) error {
+		_, err := artifact.PutMetadata(ctx, s, artifact.Metadata{})
+		return err
+	})
 }
