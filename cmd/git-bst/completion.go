@@ -27,7 +27,7 @@ func completionCommand() command {
 		examples: []string{
 			"git bst completion bash > ~/.local/share/bash-completion/completions/git-bst",
 			"git bst completion zsh > ~/.zfunc/_git-bst",
-			"git bst completion fish > ~/.config/fish/completions/git-bst.fish",
+			"git bst completion fish > ~/.config/fish/conf.d/git-bst.fish",
 		},
 		action: func(a *app, cc *cli.Context) error {
 			script := []string{bashCompletion, zshCompletion, fishCompletion}

@@ -1,4 +1,5 @@
-# Completion of `git bst` and `git-bst` for fish.
+# Completion of `git bst` and `git-bst` for fish. It belongs into a conf.d folder: completions of
+# sub-commands of git are not looked for by their names.
 
 function __git_bst_complete
     set -l words (commandline -opc)
