@@ -35,6 +35,9 @@ type command struct {
 func commands() []command {
 	return []command{
 		initCommand(),
+		buildCommand(),
+		statusCommand(),
+		showCommand(),
 		configCommand(),
 		trustCommand(),
 		completionCommand(),

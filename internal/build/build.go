@@ -1,0 +1,223 @@
+package build
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/git-bst/git-bst/internal/action"
+	"github.com/git-bst/git-bst/internal/fsx"
+	"github.com/git-bst/git-bst/internal/plan"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/tree"
+)
+
+// Lock takes the lock on the job's build key. A second builder of the same key waits here; the
+// caller plans again once it has the lock, and finds what the first one built.
+func (e *Env) Lock(ctx context.Context, job Job) (unlock func(), err error) {
+	if err := os.MkdirAll(e.dir("locks"), 0o755); err != nil {
+		return nil, err
+	}
+	return fsx.Lock(ctx, e.dir("locks", "build-"+job.Chain.Build))
+}
+
+// Do carries out a step under the job's lock. The element's own failure is a *Failure; any other
+// error is ours or the machine's. After success the artifact is stored under all of job.Refs, and
+// a record of the attempt too, except for Skip and Failed, which change nothing.
+func (e *Env) Do(ctx context.Context, job Job, step plan.Step) (Built, error) {
+	e.emit(Event{Kind: EventStart, Element: job.Element, Verdict: string(step.Verdict),
+		Reason: step.Reason.Text, Code: string(step.Reason.Code), Key: job.key()})
+	started := e.Now()
+	built, err := e.do(ctx, job, step)
+	built.Took = e.Now().Sub(started)
+	var failure *Failure
+	switch {
+	case errors.As(err, &failure):
+		e.emit(Event{Kind: EventFailed, Element: job.Element, Phase: failure.Phase, LogPath: failure.Log, Command: failure.Command,
+			ExitCode: failure.ExitCode, Signal: failure.Signal, Lines: failure.Tail, Duration: built.Took, Reason: failure.Summary(), Key: job.key()})
+	case err == nil && step.Verdict != plan.Skip:
+		e.emit(Event{Kind: EventDone, Element: job.Element, Verdict: string(step.Verdict), Duration: built.Took, Key: job.key()})
+	}
+	return built, err
+}
+
+// key is the name by which a job is shown.
+func (j Job) key() string {
+	if j.Strict != "" {
+		return j.Strict
+	}
+	return j.Chain.Build
+}
+
+func (e *Env) do(ctx context.Context, job Job, step plan.Step) (Built, error) {
+	switch step.Verdict {
+	case plan.Failed:
+		return Built{}, e.replay(ctx, step.Record)
+	case plan.Promote:
+		return e.promote(ctx, job, step)
+	case plan.Resume:
+		built, err := e.run(ctx, job, step)
+		if errors.Is(err, ErrClock) {
+			e.note(job.Element, "building clean: "+ErrClock.Error())
+			step = plan.Step{Element: step.Element, Verdict: plan.Clean, Reason: plan.Reason{Code: plan.CodeClock, Text: ErrClock.Error()}}
+			return e.run(ctx, job, step)
+		}
+		return built, err
+	case plan.Clean:
+		return e.run(ctx, job, step)
+	default:
+		return Built{}, fmt.Errorf("internal error: build of %s: expected a verdict that can be carried out, got %q", job.Element, step.Verdict)
+	}
+}
+
+// replay returns the failure that a record holds.
+func (e *Env) replay(ctx context.Context, id string) error {
+	rec, err := e.Records.Get(ctx, id)
+	if err != nil {
+		return fmt.Errorf("read the record of the failed build: %w", err)
+	}
+	failure := &Failure{Element: rec.Element, Phase: rec.Failure.Phase, Command: rec.Failure.Command, ExitCode: rec.Failure.ExitCode,
+		Signal: signalName(syscall.Signal(rec.Failure.Signal)), Result: rec.Result, Record: rec.ID, Replayed: true}
+	if path, err := e.CAS.File(ctx, rec.Log, false); err == nil {
+		failure.Log, failure.Tail = path, Tail(path, e.LogLines)
+	}
+	return failure
+}
+
+// promote gives the files of an earlier build with equal parts the job's names. Nothing runs.
+func (e *Env) promote(ctx context.Context, job Job, step plan.Step) (Built, error) {
+	base, err := e.Records.Get(ctx, step.Record)
+	if err != nil {
+		return Built{}, fmt.Errorf("read the record with equal inputs: %w", err)
+	}
+	rec, err := e.begin(job, step)
+	if err != nil {
+		return Built{}, err
+	}
+	rec.Base, rec.Files, rec.BuildTree, rec.Times = base.ID, base.Files, base.BuildTree, base.Times
+	rec.Result, rec.Log = record.Success, base.Log
+	rec.Trust = record.Least(rec.Trust, base.Trust)
+	return e.finish(ctx, job, rec, base.Phases)
+}
+
+// run does what has to run, from the step's first phase on, and keeps what came of it.
+func (e *Env) run(ctx context.Context, job Job, step plan.Step) (Built, error) {
+	rec, err := e.begin(job, step)
+	if err != nil {
+		return Built{}, err
+	}
+	work := e.dir("work", rec.ID)
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return Built{}, err
+	}
+	defer func() { _ = fsx.RemoveAll(work) }()
+	lease, err := e.CAS.Lease(ctx)
+	if err != nil {
+		return Built{}, err
+	}
+	defer lease.Close()
+	c := &chain{env: e, job: job, dir: work, rec: &rec, how: how(step), index: map[string]*tree.StatIndex{}}
+	return e.end(ctx, c, e.runJob(ctx, c, step.Phase))
+}
+
+// runJob runs a job's phases from first on, or the work of a kind that has none.
+func (e *Env) runJob(ctx context.Context, c *chain, first int) error {
+	if len(c.job.Parts.Phases) == 0 {
+		files, err := e.assemble(ctx, c.job, c.dir)
+		c.rec.Files = files
+		return err
+	}
+	if err := c.enter(ctx, first); err != nil {
+		return err
+	}
+	if first == len(c.job.Parts.Phases) {
+		c.rec.Files = c.last.InstallTree
+		return nil
+	}
+	var err error
+	if c.root, err = e.sysroot(ctx, c.job, c.dir); err != nil {
+		return err
+	}
+	defer c.root.release()
+	for i := first; i < len(c.job.Parts.Phases); i++ {
+		if err := c.run(ctx, i); err != nil {
+			return err
+		}
+	}
+	c.rec.Files = c.last.InstallTree
+	return nil
+}
+
+// enter brings the work folder to the state before phase first.
+func (c *chain) enter(ctx context.Context, first int) error {
+	if first == 0 {
+		return c.stage(ctx)
+	}
+	for _, phase := range c.job.Chain.Phases[:first] {
+		c.rec.Phases = append(c.rec.Phases, record.Phase{Name: phase.Name, Key: phase.Key, How: record.Cached})
+	}
+	outputs, err := c.env.Phases.Get(ctx, action.Phase, c.job.Chain.Phases[first-1].Key)
+	if err != nil {
+		return fmt.Errorf("resume from the phase cache: %w", err)
+	}
+	if first == len(c.job.Parts.Phases) {
+		c.last = outputs
+		return nil
+	}
+	return c.restore(ctx, outputs)
+}
+
+// begin starts the record of an attempt.
+func (e *Env) begin(job Job, step plan.Step) (record.Record, error) {
+	now := e.Now()
+	id, err := record.NewID(now, rand.Reader)
+	if err != nil {
+		return record.Record{}, err
+	}
+	return record.Record{
+		ID: id, Project: job.Project, Element: job.Element, BuildKey: job.Chain.Build, StrictKey: job.Strict,
+		Verdict: string(step.Verdict), Reason: record.Reason{Code: string(step.Reason.Code), Text: step.Reason.Text},
+		Started: now, Facts: job.Facts, Sandbox: e.Sandbox.String(), Host: job.Host.Lines, SourceTree: job.Source,
+		Trust: record.Least(record.Trust{How: how(step), Where: where(job)}, job.Trust),
+	}, nil
+}
+
+// how says what carrying out a step stands on.
+func how(step plan.Step) record.How {
+	if step.Verdict == plan.Resume {
+		return record.Resumed
+	}
+	return record.Clean
+}
+
+// end turns what running came to into a record, and an artifact where there is one. A failure's
+// state is kept like a success's: a later build may start from it.
+func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
+	rec := c.rec
+	last := c.last
+	rec.BuildTree, rec.Times, rec.InstallTree, rec.InstallTimes = last.BuildTree, last.BuildTimes, last.InstallTree, last.InstallTimes
+	rec.Tmp, rec.Shm, rec.Log = last.Tmp, last.Shm, last.Log
+	var failure *Failure
+	switch {
+	case err == nil:
+		rec.Result = record.Success
+		return e.finish(ctx, c.job, *rec, rec.Phases)
+	case errors.As(err, &failure):
+		failure.Record = rec.ID
+		rec.Result = failure.Result
+		rec.Failure = record.Failure{Phase: failure.Phase, Command: failure.Command, ExitCode: failure.ExitCode, Signal: int(unix.SignalNum(failure.Signal))}
+	case ctx.Err() != nil:
+		rec.Result = record.Interrupted
+	default:
+		return Built{}, err
+	}
+	if putErr := e.putRecord(detached(ctx), c.job, *rec); putErr != nil {
+		return Built{}, errors.Join(err, putErr)
+	}
+	return Built{}, err
+}

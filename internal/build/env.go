@@ -1,0 +1,79 @@
+// Package build carries out plans. It decides nothing: a plan.Step and a Job come in, the element's
+// artifact, or its failure, comes out.
+//
+// A Job is the element as values: recipe, keys, source tree, what is staged below it. Its phases
+// run as a chain, each from the state that the one before left; after every phase that state is
+// captured and put into the phase cache under the phase's key, so that a later build resumes there
+// (rule 1). Every attempt leaves a record, also one that failed or was interrupted.
+package build
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/git-bst/git-bst/internal/action"
+	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/sandbox"
+)
+
+// SourceTime is the time of every source file in a clean build, in seconds since 1970:
+// 2011-11-11 11:11:11 UTC, the time that BuildStream gives to staged files. It is older than any
+// build, so generated files that a source ships are not made again.
+const SourceTime = 1321009871
+
+// ErrClock is returned when a build tree can't be restored because the file system's clock is
+// behind the times in it (rule 21). A clean build is right then.
+var ErrClock = errors.New("the clock is behind the newest file of the build tree")
+
+// KeepTrees says when an artifact names its build tree and sources.
+type KeepTrees string
+
+// The policies; BuildStream's cache-buildtrees has the same words.
+const (
+	KeepAuto   KeepTrees = "auto"   // when the build failed
+	KeepAlways KeepTrees = "always" // every time
+	KeepNever  KeepTrees = "never"
+)
+
+// Env is what builds share: stores, folders, settings. It is not changed while builds run.
+type Env struct {
+	CAS       *cas.Local
+	Artifacts *artifact.Store
+	Records   *record.Store
+	Phases    *action.Cache
+	Cache     string // the cache folder, absolute; work/, roots/, logs/ and locks/ lie below it
+	Sandbox   sandbox.Kind
+	Timeout   time.Duration // of one phase; 0 is none
+	Keep      KeepTrees
+	LogLines  int // lines of the log in a Failure
+	Emit      func(Event)
+	Now       func() time.Time
+}
+
+func (e *Env) dir(parts ...string) string {
+	return filepath.Join(append([]string{e.Cache}, parts...)...)
+}
+
+// Report sends an event, with the time of now, to whoever listens.
+func (e *Env) Report(event Event) { e.emit(event) }
+
+func (e *Env) emit(event Event) {
+	if e.Emit == nil {
+		return
+	}
+	event.Time = e.Now()
+	e.Emit(event)
+}
+
+func (e *Env) note(element string, lines ...string) {
+	if len(lines) > 0 {
+		e.emit(Event{Kind: EventNote, Element: element, Lines: lines})
+	}
+}
+
+// detached is a context that outlives an interrupt: what was reached is still kept.
+func detached(ctx context.Context) context.Context { return context.WithoutCancel(ctx) }

@@ -1,0 +1,71 @@
+package build
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/record"
+)
+
+// finish stores a successful attempt: its record, then the artifact under all of the job's names.
+// A crash between any two of its steps leaves blobs or a record that nothing names wrongly.
+func (e *Env) finish(ctx context.Context, job Job, rec record.Record, phases []record.Phase) (Built, error) {
+	made, err := e.describe(ctx, job, rec, phases)
+	if err != nil {
+		return Built{}, fmt.Errorf("store the artifact: %w", err)
+	}
+	if err := e.putRecord(ctx, job, rec); err != nil {
+		return Built{}, err
+	}
+	if _, err := e.Artifacts.Put(ctx, job.Refs, made, rec.ID); err != nil {
+		return Built{}, fmt.Errorf("store the artifact: %w", err)
+	}
+	ran := 0
+	for _, phase := range rec.Phases {
+		if phase.How == record.Run {
+			ran++
+		}
+	}
+	return Built{Artifact: made, Files: rec.Files, BuildKey: job.Chain.Build, Record: rec.ID, Trust: rec.Trust, Ran: ran}, nil
+}
+
+// describe makes the artifact's message and puts the blobs that it names.
+func (e *Env) describe(ctx context.Context, job Job, rec record.Record, phases []record.Phase) (artifact.Artifact, error) {
+	made := artifact.Artifact{
+		Version: artifact.Version, BuildSuccess: true, BuildError: artifact.Succeeded,
+		StrongKey: job.Strict, StrictKey: job.Strict, WeakKey: job.Weak, Files: rec.Files, BuildDeps: job.Deps,
+	}
+	meta, err := artifact.PutMetadata(ctx, e.CAS, job.Meta)
+	if err != nil {
+		return made, err
+	}
+	made.PublicData, made.LowDiversityMeta, made.HighDiversityMeta = meta.Public, meta.LowDiversity, meta.HighDiversity
+	for _, phase := range phases {
+		if !phase.Log.IsZero() {
+			made.Logs = append(made.Logs, artifact.Log{Name: phase.Name + ".log", Digest: phase.Log})
+		}
+	}
+	if e.Keep == KeepAlways {
+		made.BuildTree, made.Sources = rec.BuildTree, job.Source
+	}
+	return made, nil
+}
+
+// putRecord completes a record with what it names and stores it. All blobs are on disk before.
+func (e *Env) putRecord(ctx context.Context, job Job, rec record.Record) error {
+	image, err := cas.PutBytes(ctx, e.CAS, job.Chain.PreImage)
+	if err != nil {
+		return fmt.Errorf("store the record: %w", err)
+	}
+	rec.Parts.PreImage, rec.Parts.Source = image, job.Source
+	rec.Duration = e.Now().Sub(rec.Started)
+	if err := e.CAS.Sync(ctx); err != nil {
+		return fmt.Errorf("store the record: %w", err)
+	}
+	if err := e.Records.Put(ctx, rec); err != nil {
+		return fmt.Errorf("store the record: %w", err)
+	}
+	return nil
+}

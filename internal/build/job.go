@@ -1,0 +1,85 @@
+package build
+
+import (
+	"time"
+
+	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/recipe"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/keys"
+)
+
+// Job is all that is needed to build one element, as values.
+type Job struct {
+	Element string // its name in the project
+	Project string
+	Recipe  recipe.Recipe
+	Chain   keys.Chain
+	Parts   keys.Parts
+	Source  digest.Digest // tree that is staged at the build root; zero without sources
+	Stack   []Placed      // what is staged, in staging order
+	Refs    []artifact.Ref
+	Strict  string // strict key; "" where it has none or must not be used (rules 7, 8, 10)
+	Weak    string
+	Meta    artifact.Metadata
+	Deps    []artifact.Dep // build dependencies as an Artifact lists them
+	Trust   record.Trust   // the least of the build dependencies' (rule 32)
+	// FatalWarnings are the project's choice of which warnings are errors.
+	FatalWarnings []string
+	Host          HostRoot     // where Parts.Root.Kind is "host"
+	Facts         record.Facts // where the source came from
+}
+
+// HostRoot is what a build on the host's system sees of it.
+type HostRoot struct {
+	Extra []string      // further host folders, absolute, by the user's consent
+	Lines digest.Digest // the fingerprint's inputs as text, kept for comparison
+}
+
+// Placed is one dependency's files in a sysroot.
+type Placed struct {
+	Name        string // element
+	Project     string
+	Files       digest.Digest
+	Location    string
+	Integrate   bool     // its integration commands are run
+	Integration []string // with Environment, in "/"
+	Environment map[string]string
+	Whitelist   []string // overlap-whitelist globs
+	SplitRules  artifact.Rules
+}
+
+// Built is an element whose artifact is here.
+type Built struct {
+	Artifact artifact.Artifact
+	Files    digest.Digest
+	BuildKey string
+	Record   string // id of the record that made the files; "" when they came from elsewhere
+	Trust    record.Trust
+	Ran      int           // phases that ran
+	Took     time.Duration // wall clock of this step
+}
+
+// Failure is an element whose commands failed, now or (Replayed) earlier with the same inputs.
+type Failure struct {
+	Element  string
+	Phase    string
+	Command  string
+	ExitCode int
+	Signal   string
+	Result   record.Result
+	Log      string   // absolute path of the failing phase's log
+	Tail     []string // its last lines
+	Record   string
+	Replayed bool
+}
+
+// Error implements error in one line.
+func (f *Failure) Error() string {
+	what := f.Phase
+	if what == "" {
+		what = "build"
+	}
+	return f.Element + ": " + what + " " + f.Summary()
+}

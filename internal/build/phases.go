@@ -1,0 +1,238 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/git-bst/git-bst/internal/action"
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/sandbox"
+	"github.com/git-bst/git-bst/internal/tree"
+	"github.com/git-bst/git-bst/keys"
+)
+
+// hostname is what a build sees as its machine's name.
+const hostname = sandbox.DefaultHostname
+
+// grace is how long a build's processes have after TERM before they are killed: short enough for
+// Ctrl-C to end a build within a second.
+const grace = 500 * time.Millisecond
+
+// chain is one run of an element's phases in a work folder of its own.
+type chain struct {
+	env   *Env
+	job   Job
+	dir   string // the work folder: build, install, tmp and shm lie below it
+	root  staged
+	rec   *record.Record
+	how   record.How                 // what the work folder stands on, for the phase cache (rule 24)
+	index map[string]*tree.StatIndex // by folder: what needs no hashing again
+	last  action.Outputs             // the state that the newest captured phase left
+}
+
+// folders are the parts of a work folder that a build writes, and where it sees them.
+func (c *chain) folders() []string { return []string{"build", "install", "tmp", "shm"} }
+
+func (c *chain) path(folder string) string { return filepath.Join(c.dir, folder) }
+
+// stage makes the work folder for a build from the first phase on: the sources, all with one time.
+func (c *chain) stage(ctx context.Context) error {
+	for _, folder := range c.folders()[1:] {
+		if err := os.MkdirAll(c.path(folder), 0o755); err != nil {
+			return err
+		}
+	}
+	if c.job.Source.IsZero() {
+		return os.MkdirAll(c.path("build"), 0o755)
+	}
+	options := tree.ExportOptions{Default: time.Unix(SourceTime, 0)}
+	if err := tree.Export(ctx, c.env.CAS, c.job.Source, c.path("build"), options); err != nil {
+		return fmt.Errorf("stage the sources: %w", err)
+	}
+	return nil
+}
+
+// restore makes the work folder as outputs describe it, with its times to the nanosecond. The
+// clock must be ahead of them (rule 21): ErrClock otherwise.
+func (c *chain) restore(ctx context.Context, outputs action.Outputs) error {
+	parts := []struct {
+		folder       string
+		tree, times_ digest.Digest
+	}{
+		{"build", outputs.BuildTree, outputs.BuildTimes},
+		{"install", outputs.InstallTree, outputs.InstallTimes},
+		{"tmp", outputs.Tmp, digest.Digest{}},
+		{"shm", outputs.Shm, digest.Digest{}},
+	}
+	for _, part := range parts {
+		options := tree.ExportOptions{Default: time.Unix(SourceTime, 0)}
+		if !part.times_.IsZero() {
+			times, err := c.env.loadTimes(ctx, part.times_)
+			if err != nil {
+				return fmt.Errorf("restore the times of %s: %w", part.folder, err)
+			}
+			if err := c.env.ahead(ctx, times.Newest()); err != nil {
+				return err
+			}
+			options.Times = times
+		}
+		if part.tree.IsZero() {
+			if err := os.MkdirAll(c.path(part.folder), 0o755); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := tree.Export(ctx, c.env.CAS, part.tree, c.path(part.folder), options); err != nil {
+			return fmt.Errorf("restore %s: %w", part.folder, err)
+		}
+	}
+	c.last = outputs
+	return nil
+}
+
+// ahead waits until the clock is later than newest, for at most two seconds (rule 21).
+func (e *Env) ahead(ctx context.Context, newest time.Time) error {
+	wait := newest.Sub(e.Now())
+	if wait < 0 {
+		return nil
+	}
+	if wait > 2*time.Second {
+		return ErrClock
+	}
+	timer := time.NewTimer(wait + time.Millisecond)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// run runs one phase, captures what it left, and puts that into the phase cache.
+func (c *chain) run(ctx context.Context, index int) error {
+	phase, key := c.job.Parts.Phases[index], c.job.Chain.Phases[index]
+	log, err := c.env.openLog(c.job, phase.Name)
+	if err != nil {
+		return err
+	}
+	defer log.close()
+	c.env.emit(Event{Kind: EventPhase, Element: c.job.Element, Phase: phase.Name, LogPath: log.path})
+	started := c.env.Now()
+	result, running, err := c.env.runCommands(ctx, c.spec(), phase.Commands, c.environment(), log)
+	if err != nil {
+		return fmt.Errorf("run the %s phase: %w", phase.Name, err)
+	}
+	entry := record.Phase{Name: phase.Name, Key: key.Key, How: record.Run, Started: started, Duration: result.Duration,
+		ExitCode: result.ExitCode, Signal: int(result.Signal)}
+	failure := c.env.failure(c.job, phase.Name, running, result, log)
+	captured, captureErr := c.capture(detached(ctx))
+	captured.Duration, captured.MaxRSS = result.Duration, result.MaxRSS
+	if captured.Log, err = log.store(detached(ctx), c.env.CAS); err != nil {
+		return err
+	}
+	entry.Log = captured.Log
+	c.rec.Phases = append(c.rec.Phases, entry)
+	if failure != nil {
+		c.last = captured
+		return failure
+	}
+	if captureErr != nil {
+		return fmt.Errorf("capture what the %s phase left: %w", phase.Name, captureErr)
+	}
+	captured.Record, captured.How = c.rec.ID, c.how
+	c.last = captured
+	_, err = c.env.Phases.Put(ctx, action.Phase, key.Key, captured)
+	return err
+}
+
+// environment is the job's whole environment, with what is not part of keys.
+func (c *chain) environment() map[string]string { return c.job.Recipe.Env }
+
+func (c *chain) spec() sandbox.Spec {
+	layout := c.job.Parts.Layout
+	spec := sandbox.Spec{
+		Root: c.root.root, RootWritable: layout.RootWritable, Binds: append([]sandbox.Bind(nil), c.root.binds...),
+		Dir: layout.WorkDir, UID: layout.UID, GID: layout.GID, Hostname: hostname,
+		TmpDir: c.path("tmp"), ShmDir: c.path("shm"), Timeout: c.env.Timeout, Kind: c.env.Sandbox,
+	}
+	if layout.BuildRoot != "" {
+		spec.Binds = append(spec.Binds, sandbox.Bind{Source: c.path("build"), Target: layout.BuildRoot, Writable: true})
+	}
+	if layout.InstallRoot != "" {
+		spec.Binds = append(spec.Binds, sandbox.Bind{Source: c.path("install"), Target: layout.InstallRoot, Writable: true})
+	}
+	return spec
+}
+
+// runCommands runs commands in one sandbox, as BuildStream's batch, and returns the command that
+// ran last. The error is the sandbox's; what the commands did is in the result.
+func (e *Env) runCommands(ctx context.Context, spec sandbox.Spec, commands []string, environment map[string]string, log *phaseLog) (sandbox.Result, string, error) {
+	mark := "git-bst-" + log.id
+	out := newCommandLog(log, mark, commands)
+	spec.Args, spec.Env = phaseArgs(mark, commands), environ(environment, spec.Dir)
+	spec.Stdout, spec.Stderr, spec.Grace = out, out, grace
+	result, err := sandbox.Run(ctx, spec)
+	return result, out.running(), errors.Join(err, out.flush())
+}
+
+// capture puts the state of the work folder into the store. Files that did not change since the
+// last capture are not read again.
+func (c *chain) capture(ctx context.Context) (action.Outputs, error) {
+	var outputs action.Outputs
+	targets := []struct{ tree, times *digest.Digest }{
+		{&outputs.BuildTree, &outputs.BuildTimes}, {&outputs.InstallTree, &outputs.InstallTimes},
+		{&outputs.Tmp, nil}, {&outputs.Shm, nil},
+	}
+	for i, folder := range c.folders() {
+		imported, err := tree.Import(ctx, c.env.CAS, c.path(folder), tree.ImportOptions{Index: c.index[folder]})
+		if err != nil {
+			return outputs, fmt.Errorf("%s: %w", folder, err)
+		}
+		c.index[folder] = imported.Index
+		*targets[i].tree = imported.Root
+		if targets[i].times != nil {
+			if *targets[i].times, err = c.env.saveTimes(ctx, imported.Times); err != nil {
+				return outputs, err
+			}
+		}
+		if folder == "install" && len(imported.Skipped) > 0 {
+			c.env.note(c.job.Element, "not in the artifact, as no tree can hold it: "+list(imported.Skipped))
+		}
+	}
+	return outputs, nil
+}
+
+func (e *Env) saveTimes(ctx context.Context, times tree.Times) (digest.Digest, error) {
+	data, err := tree.EncodeTimes(times)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	return cas.PutBytes(ctx, e.CAS, data)
+}
+
+func (e *Env) loadTimes(ctx context.Context, d digest.Digest) (tree.Times, error) {
+	data, err := cas.Get(ctx, e.CAS, d)
+	if err != nil {
+		return nil, err
+	}
+	return tree.DecodeTimes(data)
+}
+
+// where says on what a job's commands run, for its trust.
+func where(job Job) record.Where {
+	switch {
+	case job.Parts.Root.Sandbox != "":
+		return record.None
+	case job.Parts.Root.Kind == keys.RootHost:
+		return record.Host
+	default:
+		return record.Sysroot
+	}
+}

@@ -1,0 +1,310 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/build"
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/tree"
+)
+
+// ArtifactRow is one artifact of the cache.
+type ArtifactRow struct {
+	Ref  artifact.Ref
+	Used time.Time
+}
+
+// Artifacts lists the artifacts whose reference, or element's name, matches one of the patterns
+// (all without patterns). In a pattern * and ? are as in a shell, and * takes slashes too.
+func (s *Session) Artifacts(ctx context.Context, patterns []string) ([]ArtifactRow, error) {
+	listed, err := s.env.Artifacts.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rows []ArtifactRow
+	for _, one := range listed {
+		if matches(patterns, one.Ref) {
+			rows = append(rows, ArtifactRow{one.Ref, one.Used})
+		}
+	}
+	return rows, nil
+}
+
+func matches(patterns []string, ref artifact.Ref) bool {
+	for _, pattern := range patterns {
+		name := artifact.NormalName(pattern)
+		if strings.HasSuffix(pattern, ".bst") && !strings.ContainsAny(pattern, "*?[") && !ref.IsBuild() && artifact.NormalName(ref.Element) == name {
+			return true
+		}
+		if ok, err := path.Match(strings.ReplaceAll(pattern, "/", ":"), strings.ReplaceAll(ref.String(), "/", ":")); err == nil && ok {
+			return true
+		}
+	}
+	return len(patterns) == 0
+}
+
+var keyText = regexp.MustCompile(`\A[0-9a-f]{64}\z`)
+
+// parseRef reads what Ref.String writes; ok is false for anything else.
+func parseRef(text string) (ref artifact.Ref, ok bool) {
+	parts := strings.Split(text, "/")
+	if !keyText.MatchString(parts[len(parts)-1]) {
+		return artifact.Ref{}, false
+	}
+	switch {
+	case len(parts) == 2 && parts[0] == "build":
+		return artifact.BuildRef(parts[1]), true
+	case len(parts) == 3:
+		return artifact.Ref{Project: parts[0], Element: parts[1] + ".bst", Key: parts[2]}, true
+	}
+	return artifact.Ref{}, false
+}
+
+// Found is an artifact that was asked for.
+type Found struct {
+	Name   string // as asked for
+	Entry  artifact.Entry
+	Record *record.Record // of the build that made it; nil when it is not here
+	node   *node
+	graph  *graph
+}
+
+// Artifact finds the artifact of an element as it is now, or of a reference. ErrNotCached when it
+// is not in the cache.
+func (s *Session) Artifact(ctx context.Context, name string) (Found, error) {
+	if ref, ok := parseRef(name); ok {
+		entry, err := s.env.Artifacts.Get(ctx, ref)
+		if errors.Is(err, cas.ErrNotFound) {
+			return Found{}, fmt.Errorf("%w: artifact %s: %w", ErrNotCached, name, err)
+		}
+		return s.found(ctx, Found{Name: name, Entry: entry}, err)
+	}
+	g, n, err := s.element(ctx, name)
+	if err != nil {
+		return Found{}, err
+	}
+	entry, step, err := s.entryOf(ctx, g, n)
+	if err != nil {
+		return Found{}, err
+	}
+	if entry == nil {
+		err := fmt.Errorf("%w: artifact of %s: %s", ErrNotCached, n.element.Name, step)
+		return Found{}, hint.Addf(err, "to build it: git bst build %s", n.element.Name)
+	}
+	return s.found(ctx, Found{Name: n.element.Name, Entry: *entry, node: n, graph: g}, nil)
+}
+
+func (s *Session) found(ctx context.Context, f Found, err error) (Found, error) {
+	if err != nil {
+		return Found{}, err
+	}
+	if rec, err := s.env.Records.Get(ctx, f.Entry.Record); err == nil {
+		f.Record = &rec
+	}
+	return f, nil
+}
+
+// element loads the project for one element; "" is the configured one.
+func (s *Session) element(ctx context.Context, name string) (*graph, *node, error) {
+	var names []string
+	if name != "" {
+		names = []string{name}
+	}
+	g, err := s.load(ctx, names)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(g.project.Targets) != 1 {
+		err := fmt.Errorf("the project has %d default elements, expected one to be named", len(g.project.Targets))
+		return nil, nil, hint.Add(err, "name the element, or set it for this repository: git config bst.project.element NAME.bst")
+	}
+	return g, g.nodes[g.project.Targets[0]], nil
+}
+
+// entryOf plans all that n needs and returns n's artifact, nil with the plan's reason when it is
+// not here.
+func (s *Session) entryOf(ctx context.Context, g *graph, n *node) (*artifact.Entry, string, error) {
+	order, err := s.needed(ctx, g, Asked{})
+	if err != nil {
+		return nil, "", err
+	}
+	var reason string
+	var job build.Job
+	for _, other := range order {
+		made, facts, err := s.resolve(ctx, g, other, Asked{})
+		if err != nil {
+			return nil, "", fmt.Errorf("plan %s: %w", other.element.Name, err)
+		}
+		if other == n {
+			job, reason = made, "it is not built with its present inputs"
+			if facts.Blocked != nil {
+				reason = facts.Blocked.Text
+			}
+		}
+	}
+	if n.built == nil {
+		return nil, reason, nil
+	}
+	ref := n.ref(job.Strict)
+	if job.Strict == "" {
+		ref = job.Refs[0]
+	}
+	entry, err := s.artifactAt(ctx, ref)
+	return entry, reason, err
+}
+
+// CheckoutRequest says what of an artifact goes where.
+type CheckoutRequest struct {
+	Name string
+	Dest string // absolute; not there, or an empty folder
+	Deps Deps   // DepsNone: its own files; DepsRun: with what it needs at run time
+}
+
+// Checkout writes the files of an artifact into a folder. Nothing that is there is overwritten.
+func (s *Session) Checkout(ctx context.Context, request CheckoutRequest) (Found, error) {
+	found, err := s.Artifact(ctx, request.Name)
+	if err != nil {
+		return Found{}, err
+	}
+	root := found.Entry.Artifact.Files
+	if request.Deps == DepsRun && found.node != nil {
+		if root, err = s.runtimeTree(ctx, found); err != nil {
+			return Found{}, err
+		}
+	}
+	return found, s.checkOut(ctx, root, request.Dest)
+}
+
+// runtimeTree merges an element with what it needs at run time, as they are staged.
+func (s *Session) runtimeTree(ctx context.Context, found Found) (digest.Digest, error) {
+	job := build.Job{Element: found.Name}
+	for _, e := range found.node.element.RunScope() {
+		n := found.graph.nodes[e]
+		if n.built == nil {
+			err := fmt.Errorf("%w: artifact of %s, which %s needs at run time", ErrNotCached, e.Name, found.Name)
+			return digest.Digest{}, hint.Addf(err, "to build it: git bst build %s", found.Name)
+		}
+		job.Stack = append(job.Stack, build.Placed{Name: e.Name, Project: e.Project.Name, Files: n.built.Files, Location: "/", Whitelist: whitelist(n.element)})
+	}
+	return s.env.Merge(ctx, job)
+}
+
+func (s *Session) checkOut(ctx context.Context, root digest.Digest, dest string) error {
+	entries, err := os.ReadDir(dest)
+	if err == nil && len(entries) > 0 {
+		err := fmt.Errorf("%w: check out to %s: the folder is not empty", ErrRefused, dest)
+		return hint.Add(err, "name a folder that is empty or not there yet")
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("check out: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(dest), 0o755); err != nil {
+		return fmt.Errorf("check out: %w", err)
+	}
+	if root.IsZero() {
+		return os.MkdirAll(dest, 0o755)
+	}
+	return tree.Export(ctx, s.cas, root, dest, tree.ExportOptions{Default: time.Unix(build.SourceTime, 0)})
+}
+
+// DeleteArtifact removes references; the blobs go with the next collection. It returns those that
+// were removed.
+func (s *Session) DeleteArtifact(ctx context.Context, name string) ([]artifact.Ref, error) {
+	if ref, ok := parseRef(name); ok {
+		if _, err := s.env.Artifacts.Peek(ref); err != nil {
+			return nil, fmt.Errorf("%w: artifact %s", ErrNotCached, name)
+		}
+		return []artifact.Ref{ref}, s.env.Artifacts.Delete(ref)
+	}
+	found, err := s.Artifact(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	refs := []artifact.Ref{found.Entry.Ref}
+	if weak := found.Entry.Artifact.WeakKey; weak != "" && !found.Entry.Ref.IsBuild() {
+		refs = append(refs, artifact.Ref{Project: found.Entry.Ref.Project, Element: found.Entry.Ref.Element, Key: weak})
+	}
+	for _, ref := range refs {
+		if err := s.env.Artifacts.Delete(ref); err != nil {
+			return nil, err
+		}
+	}
+	return refs, nil
+}
+
+// Log writes the logs of an element's newest attempt with its present inputs, failed ones too, or
+// of a reference's build, each after a line that names its phase.
+func (s *Session) Log(ctx context.Context, name string, to io.Writer) error {
+	logs, err := s.logs(ctx, name)
+	if err != nil {
+		return err
+	}
+	for _, log := range logs {
+		if _, err := fmt.Fprintf(to, "=== %s\n", log.Name); err != nil {
+			return err
+		}
+		reader, err := s.cas.Open(ctx, log.Digest)
+		if err != nil {
+			return fmt.Errorf("read the log %s: %w", log.Name, err)
+		}
+		_, err = io.Copy(to, reader)
+		if err := errors.Join(err, reader.Close()); err != nil {
+			return fmt.Errorf("read the log %s: %w", log.Name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Session) logs(ctx context.Context, name string) ([]artifact.Log, error) {
+	found, err := s.Artifact(ctx, name)
+	if err == nil {
+		return found.Entry.Artifact.Logs, nil
+	}
+	if !errors.Is(err, ErrNotCached) {
+		return nil, err
+	}
+	if _, ok := parseRef(name); ok {
+		return nil, err
+	}
+	rec, recErr := s.Newest(ctx, name)
+	if recErr != nil {
+		return nil, errors.Join(err, recErr)
+	}
+	var logs []artifact.Log
+	for _, phase := range rec.Phases {
+		if !phase.Log.IsZero() {
+			logs = append(logs, artifact.Log{Name: phase.Name + ".log", Digest: phase.Log})
+		}
+	}
+	if len(logs) == 0 {
+		return nil, err
+	}
+	return logs, nil
+}
+
+// Newest returns the newest record of an element, whatever came of it. ErrNotCached without one.
+func (s *Session) Newest(ctx context.Context, name string) (record.Record, error) {
+	_, n, err := s.element(ctx, name)
+	if err != nil {
+		return record.Record{}, err
+	}
+	rec, err := s.env.Records.Latest(ctx, record.Filter{Project: n.element.Project.Name, Element: n.element.Name})
+	if errors.Is(err, cas.ErrNotFound) {
+		err := fmt.Errorf("%w: %s was never built here", ErrNotCached, n.element.Name)
+		return record.Record{}, hint.Addf(err, "to build it: git bst build %s", n.element.Name)
+	}
+	return rec, err
+}

@@ -1,0 +1,276 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/git-bst/git-bst/internal/build"
+	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/plan"
+	"github.com/git-bst/git-bst/internal/source"
+)
+
+// BuildRequest is what to build and how.
+type BuildRequest struct {
+	Elements  []string // none: the configured element or the project's default
+	Asked     Asked
+	KeepGoing bool // after a failure, build what does not depend on it
+}
+
+// Outcome is what became of one element.
+type Outcome struct {
+	Step   plan.Step
+	Key    string // strict key, or the key of the artifact
+	Strict bool   // whether Key is BuildStream's
+	Ran    int    // phases that ran
+	Took   time.Duration
+}
+
+// Report is what a build came to, in the order of the elements.
+type Report struct {
+	Outcomes []Outcome
+	Failures []*build.Failure
+	Skipped  []string // not begun, as something that they need failed
+	Took     time.Duration
+}
+
+// Build builds elements and all that they need, several at a time. A failure of an element is in
+// the report and as ErrBuildFailed; what was built stays.
+func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, error) {
+	started := s.options.Now()
+	if err := s.config.CheckTrust(); err != nil {
+		return Report{}, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	g, err := s.load(ctx, request.Elements)
+	if err != nil {
+		return Report{}, err
+	}
+	order, err := s.needed(ctx, g, request.Asked)
+	if err != nil {
+		return Report{}, err
+	}
+	outcomes := make(map[*node]*Outcome, len(order))
+	for _, n := range order {
+		outcomes[n] = &Outcome{}
+	}
+	options := build.ScheduleOptions{Limit: s.builders(), KeepGoing: request.KeepGoing}
+	skipped, err := build.Schedule(ctx, order, g.dependencies, options, func(ctx context.Context, n *node) error {
+		return s.buildOne(ctx, g, n, request.Asked, outcomes[n])
+	})
+	report := Report{Took: s.options.Now().Sub(started)}
+	for _, n := range order {
+		if outcomes[n].Step.Verdict != "" {
+			report.Outcomes = append(report.Outcomes, *outcomes[n])
+		}
+	}
+	for _, n := range skipped {
+		report.Skipped = append(report.Skipped, n.element.Name)
+	}
+	return s.failures(report, err)
+}
+
+// failures takes the elements' own failures out of err.
+func (s *Session) failures(report Report, err error) (Report, error) {
+	var others []error
+	for _, one := range unjoin(err) {
+		var failure *build.Failure
+		if errors.As(one, &failure) {
+			report.Failures = append(report.Failures, failure)
+			continue
+		}
+		others = append(others, one)
+	}
+	if len(others) > 0 {
+		return report, errors.Join(others...)
+	}
+	if len(report.Failures) > 0 {
+		failure := report.Failures[0]
+		err := fmt.Errorf("%w: %w", ErrBuildFailed, failure)
+		if failure.Replayed {
+			return report, hint.Addf(err, "to build it again with the same inputs: git bst build --retry %s", failure.Element)
+		}
+		return report, hint.Addf(err, "to look into its build tree: git bst shell --build %s", failure.Element)
+	}
+	return report, nil
+}
+
+func unjoin(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		return joined.Unwrap()
+	}
+	return []error{err}
+}
+
+// dependencies are the nodes that must be done before n: all that is staged to build it, and what
+// it needs at run time.
+func (g *graph) dependencies(n *node) []*node {
+	var list []*node
+	for _, dep := range n.element.Deps {
+		if dep.Build || dep.Runtime {
+			list = append(list, g.nodes[dep.Element])
+		}
+	}
+	return list
+}
+
+func (s *Session) builders() int {
+	if s.config.Build.Builders > 0 {
+		return s.config.Build.Builders
+	}
+	return runtime.NumCPU()
+}
+
+// buildOne brings one element's artifact about. A step that runs something is decided again under
+// the lock on its build key, so that a second builder finds what the first one built.
+func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, outcome *Outcome) error {
+	job, facts, err := s.resolve(ctx, g, n, asked)
+	if err != nil {
+		return fmt.Errorf("plan %s: %w", n.element.Name, err)
+	}
+	if facts.Blocked != nil {
+		if job, facts, err = s.unblock(ctx, g, n, asked, *facts.Blocked); err != nil {
+			return err
+		}
+	}
+	step := plan.Make(facts)
+	if step.Verdict == plan.Skip {
+		return s.skip(ctx, n, job, step, outcome)
+	}
+	unlock, err := s.env.Lock(ctx, job)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := s.lookUpAgain(ctx, g, n, job, &facts); err != nil {
+		return fmt.Errorf("plan %s: %w", n.element.Name, err)
+	}
+	step = plan.Make(facts)
+	if step.Verdict == plan.Skip {
+		return s.skip(ctx, n, job, step, outcome)
+	}
+	if err := s.prepare(ctx, g, n, step); err != nil {
+		return fmt.Errorf("build %s: %w", n.element.Name, err)
+	}
+	built, err := s.env.Do(ctx, job, step)
+	*outcome = Outcome{Step: step, Key: job.Refs[0].Key, Strict: job.Strict != "", Ran: built.Ran, Took: built.Took}
+	if err != nil {
+		var failure *build.Failure
+		if errors.As(err, &failure) {
+			return failure
+		}
+		return fmt.Errorf("build %s: %w", n.element.Name, err)
+	}
+	g.setBuilt(n, &built)
+	return nil
+}
+
+// skip reports an element whose artifact is here.
+func (s *Session) skip(_ context.Context, n *node, job build.Job, step plan.Step, outcome *Outcome) error {
+	key := job.Strict
+	if key == "" {
+		key = job.Refs[0].Key
+	}
+	*outcome = Outcome{Step: step, Key: key, Strict: job.Strict != ""}
+	s.env.Report(build.Event{Kind: build.EventSkipped, Element: n.element.Name, Verdict: string(step.Verdict),
+		Reason: step.Reason.Text, Code: string(step.Reason.Code), Key: key})
+	return nil
+}
+
+// unblock does what can be done about a reason not to plan: it fetches sources.
+func (s *Session) unblock(ctx context.Context, g *graph, n *node, asked Asked, reason plan.Reason) (build.Job, plan.Facts, error) {
+	switch reason.Code {
+	case plan.CodeNotFetched:
+		sources := g.sources
+		sources.Progress = func(line string) {
+			s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{line}})
+		}
+		if err := source.Fetch(ctx, sources, n.element); err != nil {
+			return build.Job{}, plan.Facts{}, fmt.Errorf("fetch the sources of %s: %w", n.element.Name, err)
+		}
+		return s.resolve(ctx, g, n, asked)
+	case plan.CodeNoReference:
+		err := fmt.Errorf("%s: build %s: %s", n.element.At, n.element.Name, reason.Text)
+		return build.Job{}, plan.Facts{}, hint.Addf(err, "to find the newest one and write it: git bst source track %s", n.element.Name)
+	}
+	return build.Job{}, plan.Facts{}, fmt.Errorf("internal error: build %s: expected its dependencies to be built, but %s", n.element.Name, reason.Text)
+}
+
+// lookUpAgain refreshes what another process may have changed before the lock was taken.
+func (s *Session) lookUpAgain(ctx context.Context, g *graph, n *node, job build.Job, facts *plan.Facts) error {
+	fresh := plan.Facts{Element: facts.Element, Asked: facts.Asked}
+	if !facts.Asked.Clean {
+		entry, err := s.cached(ctx, n)
+		if err != nil {
+			return err
+		}
+		if entry != nil {
+			fresh.Artifact = n.strict()
+			g.setBuilt(n, s.built(*entry))
+			*facts = fresh
+			return nil
+		}
+	}
+	err := s.lookUp(ctx, g, n, job, &fresh)
+	*facts = fresh
+	return err
+}
+
+// prepare puts into the store what the step reads from the work tree (rule 26).
+func (s *Session) prepare(ctx context.Context, g *graph, n *node, step plan.Step) error {
+	if step.Verdict != plan.Clean && step.Verdict != plan.Resume {
+		return nil
+	}
+	for i, id := range n.sources {
+		if id.InPlace {
+			root, err := s.inPlace(ctx, n.element, n.element.Sources[i])
+			if err != nil {
+				return err
+			}
+			if err := s.repo.Ensure(ctx, *s.snap, root); err != nil {
+				return err
+			}
+		}
+	}
+	return s.chooseSandbox(ctx)
+}
+
+// StatusRow is the plan for one element, not carried out.
+type StatusRow struct {
+	Element string
+	Kind    string
+	Step    plan.Step
+	Key     string // "" while unknown
+	Strict  bool
+}
+
+// Status plans elements and all that they need, and carries nothing out. What depends on an
+// element that is to be built is unknown (rule 2).
+func (s *Session) Status(ctx context.Context, elements []string, asked Asked) ([]StatusRow, error) {
+	g, err := s.load(ctx, elements)
+	if err != nil {
+		return nil, err
+	}
+	order, err := s.needed(ctx, g, asked)
+	if err != nil {
+		return nil, err
+	}
+	var rows []StatusRow
+	for _, n := range order {
+		job, facts, err := s.resolve(ctx, g, n, asked)
+		if err != nil {
+			return nil, fmt.Errorf("plan %s: %w", n.element.Name, err)
+		}
+		row := StatusRow{Element: n.element.Name, Kind: n.element.Kind, Step: plan.Make(facts), Key: job.Strict, Strict: job.Strict != ""}
+		if row.Key == "" && len(job.Refs) > 0 {
+			row.Key = job.Refs[0].Key
+		}
+		rows = append(rows, row)
+	}
+	return rows, nil
+}

@@ -1,0 +1,195 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/git-bst/git-bst/gitint"
+	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/build"
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/project"
+	"github.com/git-bst/git-bst/internal/recipe"
+	"github.com/git-bst/git-bst/internal/sandbox"
+	"github.com/git-bst/git-bst/internal/source"
+	"github.com/git-bst/git-bst/keys"
+)
+
+// node is one element with what is known of it.
+type node struct {
+	element  *project.Element
+	recipe   recipe.Recipe
+	sources  []source.Identity
+	names    keys.Names
+	onHost   bool // its files depend on the host's system: no strict key is used (rule 10)
+	built    *build.Built
+	state    string // for show
+	buildKey string
+}
+
+// graph is a loaded project with its elements named.
+type graph struct {
+	project *project.Project
+	nodes   map[*project.Element]*node
+	sources source.Env
+	mu      sync.Mutex // guards node.built while elements are built in parallel
+}
+
+// load reads the project and names its elements. Nothing runs.
+func (s *Session) load(ctx context.Context, targets []string) (*graph, error) {
+	targets, err := s.targets(targets)
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := project.Load(ctx, project.Request{
+		Dir: s.dir, Options: s.config.Project.Options, MaxJobs: s.config.Build.MaxJobs, Targets: targets,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g := &graph{project: loaded, nodes: make(map[*project.Element]*node, len(loaded.Order)), sources: s.sourceEnv()}
+	for _, element := range loaded.Order {
+		if err := s.addNode(ctx, g, element); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.nameAll(g); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// targets turns what the user typed into element names: none is the configured element or the
+// project's default; a path below the element path is that element.
+func (s *Session) targets(typed []string) ([]string, error) {
+	if len(typed) == 0 && s.config.Project.Element != "" {
+		return []string{s.config.Project.Element}, nil
+	}
+	for _, name := range typed {
+		if strings.HasPrefix(name, "-") {
+			return nil, hint.Addf(fmt.Errorf("%q is not an element", name), "flags go before the elements")
+		}
+	}
+	return typed, nil
+}
+
+func (s *Session) sourceEnv() source.Env {
+	return source.Env{
+		Store: s.cas, MirrorDir: filepath.Join(s.config.Cache.Dir, "sources"), Git: gitint.Git{Bin: s.options.Git, Env: s.options.Environ}, Environ: s.options.Environ,
+		InPlace: s.inPlace, Jobs: s.config.Fetch.Jobs, Now: s.options.Now,
+	}
+}
+
+func (s *Session) addNode(ctx context.Context, g *graph, element *project.Element) error {
+	made, err := recipe.Of(element)
+	if err != nil {
+		return err
+	}
+	identities, err := source.Identify(ctx, g.sources, element)
+	if err != nil {
+		return err
+	}
+	n := &node{element: element, recipe: made, sources: identities}
+	n.onHost = made.RunsCommands && s.config.Build.Root == keys.RootHost || s.config.Build.Sandbox == sandbox.None.String()
+	for _, dep := range element.Deps {
+		if dep.Build {
+			n.onHost = n.onHost || g.nodes[dep.Element].onHost
+		}
+	}
+	g.nodes[element] = n
+	return nil
+}
+
+func (s *Session) nameAll(g *graph) error {
+	names, err := keys.Resolve(g.project.Order, func(e *project.Element) ([]source.Identity, error) { return g.nodes[e].sources, nil })
+	if err != nil {
+		return err
+	}
+	for element, n := range g.nodes {
+		n.names = names[element]
+	}
+	return nil
+}
+
+// strict is the name under which n's artifact is looked up and stored as BuildStream's; "" where it
+// has none or must not have one (rules 7, 8, 10).
+func (n *node) strict() string {
+	if n.onHost {
+		return ""
+	}
+	return n.names.Strict
+}
+
+func (n *node) ref(key string) artifact.Ref {
+	return artifact.Ref{Project: n.element.Project.Name, Element: n.element.Name, Key: key}
+}
+
+// cached returns n's artifact by its strict key; nil when it is not here.
+func (s *Session) cached(ctx context.Context, n *node) (*artifact.Entry, error) {
+	if n.strict() == "" {
+		return nil, nil
+	}
+	return s.artifactAt(ctx, n.ref(n.strict()))
+}
+
+func (s *Session) artifactAt(ctx context.Context, ref artifact.Ref) (*artifact.Entry, error) {
+	entry, err := s.env.Artifacts.Get(ctx, ref)
+	switch {
+	case err == nil && entry.Artifact.BuildSuccess:
+		return &entry, nil
+	case err == nil, errors.Is(err, cas.ErrNotFound), errors.Is(err, cas.ErrCorrupt):
+		return nil, nil // a damaged artifact is none: it is built again
+	default:
+		return nil, err
+	}
+}
+
+// needed returns the elements that have to be there for the targets: each target with what it
+// needs at run time and, where its artifact is not here, with all that building it takes.
+func (s *Session) needed(ctx context.Context, g *graph, asked Asked) ([]*node, error) {
+	want := map[*project.Element]bool{}
+	var err error
+	var visit func(e *project.Element)
+	visit = func(e *project.Element) {
+		if err != nil || want[e] {
+			return
+		}
+		want[e] = true
+		n := g.nodes[e]
+		entry, cacheErr := s.cached(ctx, n)
+		if cacheErr != nil {
+			err = cacheErr
+			return
+		}
+		here := entry != nil && !(asked.Clean && g.isTarget(e))
+		for _, dep := range e.Deps {
+			if dep.Runtime || dep.Build && !here {
+				visit(dep.Element)
+			}
+		}
+	}
+	for _, target := range g.project.Targets {
+		visit(target)
+	}
+	var order []*node
+	for _, e := range g.project.Order {
+		if want[e] {
+			order = append(order, g.nodes[e])
+		}
+	}
+	return order, err
+}
+
+func (g *graph) isTarget(e *project.Element) bool {
+	for _, target := range g.project.Targets {
+		if target == e {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,186 @@
+// Package flow has the journeys: from where the user stands to what was asked for, one function
+// each, read from top to bottom. A Session is one opened project with its stores.
+//
+// A journey loads the project, identifies its sources, names every element, plans each one when
+// its dependencies are done, and has the plan carried out (or shown). The decision is plan's, the
+// doing is build's; flow only hands one's result to the other.
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/git-bst/git-bst/gitint"
+	"github.com/git-bst/git-bst/internal/action"
+	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/build"
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/config"
+	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/sandbox"
+)
+
+// Errors that have an exit code of their own.
+var (
+	// ErrBuildFailed: an element's own commands failed.
+	ErrBuildFailed = errors.New("an element failed to build")
+	// ErrNotCached: what was asked for is not in the cache.
+	ErrNotCached = errors.New("not cached")
+	// ErrRefused: refused as unsafe; a hint says how to insist.
+	ErrRefused = errors.New("refused as unsafe")
+	// ErrNoProject: there is no project.conf where the user stands.
+	ErrNoProject = errors.New("no project")
+)
+
+// Options are what a Session is opened with.
+type Options struct {
+	Dir     string // where the user stands, absolute
+	Config  config.Config
+	Environ []string // for git and for proxies: "NAME=value"
+	Git     string   // path of the git binary; "" for the one in PATH
+	Emit    func(build.Event)
+	Now     func() time.Time
+}
+
+// Session is one opened project with its stores. Close it.
+type Session struct {
+	options Options
+	config  config.Config
+	repo    *gitint.Repo
+	cas     *cas.Local
+	lease   *cas.Lease
+	env     build.Env
+	dir     string // the folder that holds project.conf, absolute
+
+	snapMu      sync.Mutex
+	snap        *gitint.Snapshot
+	sandboxOnce sync.Once
+	sandboxErr  error
+	hostMu      sync.Mutex
+	hostSeen    *host
+}
+
+// Open opens the repository and the cache for the project at options.Dir. It runs nothing but git
+// and reads no project yet. Errors: gitint's, cas's, ErrNoProject.
+func Open(ctx context.Context, options Options) (*Session, error) {
+	s := &Session{options: options, config: options.Config}
+	if s.options.Now == nil {
+		s.options.Now = time.Now
+	}
+	if err := s.openStores(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	s.repo, err = gitint.Open(ctx, options.Dir, gitint.Options{
+		Store: s.cas, MemoDir: filepath.Join(s.config.Cache.Dir, "memo"), Git: options.Git, Env: options.Environ,
+	})
+	if err != nil {
+		s.Close()
+		return nil, err
+	}
+	if s.dir, err = findProject(s.config, s.repo.TopLevel(), options.Dir); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// OpenStores opens the cache only, for commands that need no project.
+func OpenStores(ctx context.Context, options Options) (*Session, error) {
+	s := &Session{options: options, config: options.Config}
+	if s.options.Now == nil {
+		s.options.Now = time.Now
+	}
+	return s, s.openStores(ctx)
+}
+
+func (s *Session) openStores(ctx context.Context) error {
+	dir := s.config.Cache.Dir
+	store, err := cas.OpenLocal(filepath.Join(dir, "cas"), cas.Options{})
+	if err != nil {
+		return fmt.Errorf("open the cache: %w", err)
+	}
+	s.cas = store
+	if s.lease, err = store.Lease(ctx); err != nil && !errors.Is(err, cas.ErrReadOnly) {
+		return fmt.Errorf("open the cache: %w", err)
+	}
+	s.env = build.Env{
+		CAS: store, Artifacts: artifact.Open(filepath.Join(dir, "artifacts"), store),
+		Records: record.Open(filepath.Join(dir, "records")), Phases: action.OpenCache(filepath.Join(dir, "actions"), store),
+		Cache: dir, Timeout: s.config.Build.Timeout, Keep: build.KeepTrees(s.config.Cache.KeepBuildTrees),
+		LogLines: s.config.Log.Lines, Emit: s.options.Emit, Now: s.options.Now,
+	}
+	return nil
+}
+
+// Close gives back what the session holds. What it found in the cache may be collected then.
+func (s *Session) Close() {
+	if s.lease != nil {
+		s.lease.Close()
+		s.lease = nil
+	}
+}
+
+// Env returns the stores, for commands that look into them.
+func (s *Session) Env() *build.Env { return &s.env }
+
+// Repo returns the repository; nil for a session without a project.
+func (s *Session) Repo() *gitint.Repo { return s.repo }
+
+// Dir returns the folder that holds project.conf.
+func (s *Session) Dir() string { return s.dir }
+
+// findProject returns the folder with project.conf: the configured one, else the nearest one at or
+// above dir within the work tree.
+func findProject(c config.Config, top, dir string) (string, error) {
+	if c.Project.Path != "" {
+		if !filepath.IsLocal(filepath.FromSlash(c.Project.Path)) {
+			return "", fmt.Errorf("%w: project.path %q leads out of the work tree", ErrNoProject, c.Project.Path)
+		}
+		return filepath.Join(top, filepath.FromSlash(c.Project.Path)), nil
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		if _, err := os.Lstat(filepath.Join(at, "project.conf")); err == nil {
+			return at, nil
+		}
+		if at == top || at == filepath.Dir(at) {
+			err := fmt.Errorf("%w: no project.conf in %s or above it in the work tree", ErrNoProject, dir)
+			return "", hint.Add(err, "to make one for this repository: git bst init")
+		}
+	}
+}
+
+// snapshot returns the work tree, taken once a session.
+func (s *Session) snapshot(ctx context.Context) (gitint.Snapshot, error) {
+	s.snapMu.Lock()
+	defer s.snapMu.Unlock()
+	if s.snap == nil {
+		snap, err := s.repo.WorkTree(ctx)
+		if err != nil {
+			return gitint.Snapshot{}, fmt.Errorf("read the work tree: %w", err)
+		}
+		s.snap = &snap
+	}
+	return *s.snap, nil
+}
+
+// chooseSandbox finds out what this machine allows, once a session.
+func (s *Session) chooseSandbox(ctx context.Context) error {
+	s.sandboxOnce.Do(func() { s.env.Sandbox, s.sandboxErr = chooseSandbox(ctx, s.config.Build.Sandbox) })
+	return s.sandboxErr
+}
+
+func chooseSandbox(_ context.Context, name string) (sandbox.Kind, error) {
+	for _, kind := range []sandbox.Kind{sandbox.Namespaces, sandbox.Bubblewrap, sandbox.None} {
+		if kind.String() == name {
+			return kind, nil
+		}
+	}
+	return sandbox.Namespaces, nil
+}

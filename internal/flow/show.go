@@ -1,0 +1,209 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/git-bst/git-bst/internal/plan"
+	"github.com/git-bst/git-bst/internal/project"
+)
+
+// Deps says which dependencies of the targets a command is about.
+type Deps string
+
+// The selections, with BuildStream's words.
+const (
+	DepsNone  Deps = "none"  // the targets alone
+	DepsRun   Deps = "run"   // with what they need at run time
+	DepsBuild Deps = "build" // what they need to be built, without themselves
+	DepsAll   Deps = "all"   // everything
+)
+
+// ParseDeps reads a selection.
+func ParseDeps(text string) (Deps, error) {
+	switch d := Deps(text); d {
+	case DepsNone, DepsRun, DepsBuild, DepsAll:
+		return d, nil
+	}
+	return "", fmt.Errorf("--deps %q: expected none, run, build or all", text)
+}
+
+// UnknownKey is shown where there is no key: as many question marks as a key has digits.
+var UnknownKey = strings.Repeat("?", 64)
+
+// ShowRequest is what to show.
+type ShowRequest struct {
+	Elements []string
+	Deps     Deps
+	Except   []string // leave these and what only they need out
+	States   bool     // find out State and ArtifactDigest, which asks the caches
+	Alpha    bool     // sorted by name instead of dependencies first
+}
+
+// Shown is one element for `show`, with everything that a format may ask for.
+type Shown struct {
+	Element *project.Element
+	Strict  string // UnknownKey where there is none
+	Weak    string
+	Build   string // build key; "" while unknown or not asked for
+	State   string // as BuildStream names it
+	Files   string // digest of the artifact's files; "" when it is not here
+}
+
+// Show describes elements without building anything.
+func (s *Session) Show(ctx context.Context, request ShowRequest) ([]Shown, error) {
+	g, err := s.load(ctx, request.Elements)
+	if err != nil {
+		return nil, err
+	}
+	selected, err := g.selected(request)
+	if err != nil {
+		return nil, err
+	}
+	if request.States {
+		if err := s.states(ctx, g); err != nil {
+			return nil, err
+		}
+	}
+	var rows []Shown
+	for _, e := range selected {
+		rows = append(rows, g.nodes[e].shown())
+	}
+	if request.Alpha {
+		sort.SliceStable(rows, func(i, j int) bool { return rows[i].Element.Name < rows[j].Element.Name })
+	}
+	return rows, nil
+}
+
+func (n *node) shown() Shown {
+	row := Shown{Element: n.element, Strict: n.names.Strict, Weak: n.names.Weak, State: n.state, Build: n.buildKey}
+	if row.Strict == "" {
+		row.Strict = UnknownKey
+	}
+	if n.built != nil && !n.built.Files.IsZero() {
+		row.Files = n.built.Files.String()
+	}
+	return row
+}
+
+// selected returns the elements that a request is about, dependencies first.
+func (g *graph) selected(request ShowRequest) ([]*project.Element, error) {
+	want := map[*project.Element]bool{}
+	for _, target := range g.project.Targets {
+		var list []*project.Element
+		switch request.Deps {
+		case DepsNone:
+			list = []*project.Element{target}
+		case DepsRun:
+			list = target.RunScope()
+		case DepsBuild:
+			list = target.BuildScope()
+		default:
+			list = closure(target, nil)
+		}
+		for _, e := range list {
+			want[e] = true
+		}
+	}
+	if len(request.Except) > 0 {
+		if err := g.except(request.Except, want); err != nil {
+			return nil, err
+		}
+	}
+	var list []*project.Element
+	for _, e := range g.project.Order {
+		if want[e] {
+			list = append(list, e)
+		}
+	}
+	return list, nil
+}
+
+// except takes the named elements out of want, and what nothing else in want needs.
+func (g *graph) except(names []string, want map[*project.Element]bool) error {
+	without := map[*project.Element]bool{}
+	for _, name := range names {
+		e := g.byName(name)
+		if e == nil {
+			return fmt.Errorf("--except %s: the targets do not depend on it", name)
+		}
+		without[e] = true
+	}
+	kept := map[*project.Element]bool{}
+	for _, target := range g.project.Targets {
+		if without[target] {
+			continue
+		}
+		for _, e := range closure(target, without) {
+			kept[e] = true
+		}
+	}
+	for e := range want {
+		if !kept[e] {
+			delete(want, e)
+		}
+	}
+	return nil
+}
+
+func (g *graph) byName(name string) *project.Element {
+	for _, e := range g.project.Order {
+		if e.Name == name {
+			return e
+		}
+	}
+	return nil
+}
+
+// closure returns e and all that it depends on, without those of without and what is behind them.
+func closure(e *project.Element, without map[*project.Element]bool) []*project.Element {
+	var list []*project.Element
+	seen := map[*project.Element]bool{}
+	var visit func(*project.Element)
+	visit = func(e *project.Element) {
+		if seen[e] || without[e] {
+			return
+		}
+		seen[e] = true
+		for _, dep := range e.Deps {
+			visit(dep.Element)
+		}
+		list = append(list, e)
+	}
+	visit(e)
+	return list
+}
+
+// states finds out how far every element is, as BuildStream words it.
+func (s *Session) states(ctx context.Context, g *graph) error {
+	for _, e := range g.project.Order {
+		n := g.nodes[e]
+		job, facts, err := s.resolve(ctx, g, n, Asked{})
+		if err != nil {
+			return fmt.Errorf("plan %s: %w", e.Name, err)
+		}
+		n.buildKey, n.state = job.Chain.Build, stateOf(plan.Make(facts))
+	}
+	return nil
+}
+
+func stateOf(step plan.Step) string {
+	switch step.Verdict {
+	case plan.Skip, plan.Promote, plan.Same:
+		return "cached"
+	case plan.Failed:
+		return "failed"
+	case plan.Unknown:
+		switch step.Reason.Code {
+		case plan.CodeNoReference:
+			return "no reference"
+		case plan.CodeNotFetched:
+			return "fetch needed"
+		}
+		return "waiting"
+	default:
+		return "buildable"
+	}
+}

@@ -1,0 +1,208 @@
+// Package plan decides what is to be done for an element, and says why. Make is a pure function
+// from facts to a Step: it reads no file, asks no clock and runs nothing, so the same Step can be
+// shown by status, explained by explain and carried out by build (rules 13 to 25).
+//
+// A Verdict is what is to be done; a Reason is why, as a stable code for scripts and one sentence
+// for people.
+package plan
+
+import "fmt"
+
+// Verdict is what a plan decides for one element.
+type Verdict string
+
+// The verdicts, in the order in which they are considered.
+const (
+	// Unknown: a dependency is not built yet, so the element's inputs do not exist (rule 2).
+	Unknown Verdict = "unknown"
+	// Skip: the artifact is here.
+	Skip Verdict = "skip"
+	// Promote: a successful build had equal parts; its files get this name, nothing runs.
+	Promote Verdict = "promote"
+	// Failed: equal parts failed before; the log is shown again.
+	Failed Verdict = "failed"
+	// Same: only files changed that the build never opened; the base's artifact stands.
+	Same Verdict = "same"
+	// Resume: the phases before Step.Phase are taken from the phase cache.
+	Resume Verdict = "resume"
+	// Continue: the base's build tree is brought to the new source and built on.
+	Continue Verdict = "continue"
+	// Clean: nothing may be reused.
+	Clean Verdict = "clean"
+)
+
+// Code is a stable name of a reason, for scripts and tests.
+type Code string
+
+// The reason codes. A code is never renamed; a new cause gets a new one.
+const (
+	CodeDependencyNotBuilt Code = "dependency-not-built"
+	CodeDependencyFailed   Code = "dependency-failed"
+	CodeArtifactCached     Code = "artifact-cached"
+	CodeEqualParts         Code = "equal-parts"
+	CodeEqualPartsFailed   Code = "equal-parts-failed"
+	CodeRetry              Code = "retry"
+	CodePhasesCached       Code = "phases-cached"
+	CodeAsked              Code = "asked-clean"
+	CodeFirst              Code = "never-built"
+	CodeChanged            Code = "inputs-changed"
+	CodeClock              Code = "clock-behind"
+	CodeNotFetched         Code = "source-not-fetched"
+	CodeNoReference        Code = "source-no-reference"
+)
+
+// Reason says why a verdict was reached.
+type Reason struct {
+	Code Code   `json:"code"`
+	Text string `json:"text"` // one sentence without a full stop
+}
+
+// Phase is one phase of the element's recipe, and whether the phase cache holds its result.
+type Phase struct {
+	Name   string
+	Key    string
+	Cached bool
+}
+
+// Attempt is an earlier build with equal parts.
+type Attempt struct {
+	Record     string // its id
+	Success    bool
+	Replayable bool   // the failure is the element's own (rule 31)
+	Summary    string // of a failure: "install failed with exit code 2"
+}
+
+// Previous is the newest build of this element that had other parts: what it is compared with.
+type Previous struct {
+	Record  string
+	Differs []string // the parts that differ, in words: "source", "install-commands", "dependency zlib.bst"
+}
+
+// Asked is what the user asked for on the command line.
+type Asked struct {
+	Clean bool // --clean: use no earlier result
+	Retry bool // --retry: build again what failed
+}
+
+// Facts is all that a decision for one element depends on.
+type Facts struct {
+	Element  string
+	Blocked  *Reason   // dependencies or sources are missing: nothing can be decided
+	Artifact string    // the name (strict key or artifact key) under which an artifact is here; "" without
+	Attempts []Attempt // with equal parts, the newest first
+	Phases   []Phase   // in order; empty for kinds that run no phases
+	Previous *Previous // nil when the element was never built
+	Asked    Asked
+}
+
+// Step is the decision for one element.
+type Step struct {
+	Element string  `json:"element"`
+	Verdict Verdict `json:"verdict"`
+	Reason  Reason  `json:"reason"`
+	Phase   int     `json:"phase,omitempty"`  // Resume: the index of the first phase that runs
+	Record  string  `json:"record,omitempty"` // Promote, Failed: the record with equal parts
+}
+
+// Make decides what is to be done for one element. Equal facts give equal steps.
+func Make(facts Facts) Step {
+	step := Step{Element: facts.Element}
+	switch {
+	case facts.Blocked != nil:
+		step.Verdict, step.Reason = Unknown, *facts.Blocked
+	case facts.Asked.Clean:
+		step.Verdict, step.Reason = Clean, Reason{CodeAsked, "a clean build was asked for"}
+	case facts.Artifact != "":
+		step.Verdict, step.Reason = Skip, Reason{CodeArtifactCached, "its artifact is in the cache"}
+	default:
+		return decide(facts, step)
+	}
+	return step
+}
+
+// decide handles an element whose inputs are known and whose artifact is not here.
+func decide(facts Facts, step Step) Step {
+	failed := -1
+	for i, attempt := range facts.Attempts {
+		if attempt.Success {
+			step.Verdict, step.Record = Promote, attempt.Record
+			step.Reason = Reason{CodeEqualParts, "a build with the same inputs is in the cache"}
+			return step
+		}
+		if attempt.Replayable && failed < 0 {
+			failed = i
+		}
+	}
+	if failed >= 0 && !facts.Asked.Retry {
+		attempt := facts.Attempts[failed]
+		step.Verdict, step.Record = Failed, attempt.Record
+		step.Reason = Reason{CodeEqualPartsFailed, "the same inputs failed before: " + attempt.Summary}
+		return step
+	}
+	if n := cachedPrefix(facts.Phases); n > 0 {
+		step.Verdict, step.Phase = Resume, n
+		step.Reason = Reason{CodePhasesCached, resumeText(facts, n)}
+		return step
+	}
+	step.Verdict, step.Reason = Clean, cleanReason(facts, failed >= 0)
+	return step
+}
+
+// cachedPrefix returns how many phases may be taken from the cache: the longest prefix of the
+// chain that it holds (rule 1). A phase's result contains those before it, so only the last one
+// of the prefix has to be there.
+func cachedPrefix(phases []Phase) int {
+	for n := len(phases); n > 0; n-- {
+		if phases[n-1].Cached {
+			return n
+		}
+	}
+	return 0
+}
+
+func resumeText(facts Facts, n int) string {
+	if n == len(facts.Phases) {
+		return fmt.Sprintf("%s is in the phase cache", phaseNames(facts.Phases))
+	}
+	return fmt.Sprintf("%s unchanged, %s runs%s", phaseNames(facts.Phases[:n]), facts.Phases[n].Name, differs(facts.Previous))
+}
+
+func cleanReason(facts Facts, retry bool) Reason {
+	switch {
+	case retry:
+		return Reason{CodeRetry, "its failed build is tried again as asked"}
+	case facts.Previous == nil:
+		return Reason{CodeFirst, "it was never built here"}
+	default:
+		return Reason{CodeChanged, "its inputs changed" + differs(facts.Previous)}
+	}
+}
+
+func differs(previous *Previous) string {
+	if previous == nil || len(previous.Differs) == 0 {
+		return ""
+	}
+	const most = 3
+	text := ""
+	for i, part := range previous.Differs {
+		if i == most {
+			return ": " + text + fmt.Sprintf(" and %d more", len(previous.Differs)-most)
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += part
+	}
+	return ": " + text
+}
+
+func phaseNames(phases []Phase) string {
+	text := ""
+	for i, phase := range phases {
+		if i > 0 {
+			text += ", "
+		}
+		text += phase.Name
+	}
+	return text
+}
