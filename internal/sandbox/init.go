@@ -45,7 +45,8 @@ func runInit() report {
 	if err := json.Unmarshal(line, &o); err != nil {
 		return failure("read the order", err)
 	}
-	if err := setUp(o); err != nil {
+	var found findings
+	if err := setUp(o, &found); err != nil {
 		return failure("", err)
 	}
 	t, err := openTerminal(o)
@@ -58,7 +59,9 @@ func runInit() report {
 		}
 	}
 	r := reaper{pids: o.Kind != None && os.Getpid() == 1}
-	return r.run(o, in, t)
+	result := r.run(o, in, t)
+	result.Found = found
+	return result
 }
 
 // failure is the report of a sandbox that could not be made. A refusal by the kernel is the
@@ -93,7 +96,7 @@ func closeOnExec() {
 }
 
 // setUp makes this process the first one of the sandbox.
-func setUp(o order) error {
+func setUp(o order, found *findings) error {
 	if o.Kind != Namespaces {
 		if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 			return fmt.Errorf("become reaper: %w", err)
@@ -108,7 +111,7 @@ func setUp(o order) error {
 		if err := loopbackUp(); err != nil {
 			return &mountError{"start the loopback", err}
 		}
-		if err := makeTree(o); err != nil {
+		if err := makeTree(o, found); err != nil {
 			return err
 		}
 	}

@@ -174,6 +174,18 @@ func TestBinds(t *testing.T) {
 	})
 }
 
+// TestNested: a sandbox in a sandbox works unless the outer one's user is root, whom the kernel
+// does not let hand on an identity that it has no power over.
+func TestNested(t *testing.T) {
+	needs(t, sandbox.Namespaces)
+	spec := sandbox.Spec{UID: 1000, GID: 1000, Binds: []sandbox.Bind{{Source: executable(t), Target: helper}}}
+	says(t, spec, "exec "+helper+" nested", "nested\n")
+	spec.UID, spec.GID = 0, 0
+	if _, out := run(t, spec, "exec "+helper+" nested"); !strings.Contains(out, sandbox.ErrUnavailable.Error()) {
+		t.Errorf("as root inside: %s", out)
+	}
+}
+
 func TestInvalid(t *testing.T) {
 	good := []string{"true"}
 	for name, spec := range map[string]sandbox.Spec{

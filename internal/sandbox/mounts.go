@@ -50,10 +50,11 @@ type builder struct {
 	base    string
 	old     bool // without open_tree and mount_setattr
 	sources map[int]int
+	found   *findings
 }
 
 // makeTree makes all mounts and makes the result the root of this process.
-func makeTree(o order) error {
+func makeTree(o order, found *findings) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return &mountError{"make mounts private", err}
 	}
@@ -61,7 +62,8 @@ func makeTree(o order) error {
 	if err != nil {
 		return err
 	}
-	b := builder{base: base, old: o.Old || !hasMountSetattr(), sources: map[int]int{}}
+	b := builder{base: base, old: o.Old || !hasMountSetattr(), sources: map[int]int{}, found: found}
+	found.OldMounts = b.old
 	if err := b.openSources(o.Mounts); err != nil {
 		return err
 	}
@@ -78,7 +80,27 @@ func makeTree(o order) error {
 			return &mountError{"make / read-only", err}
 		}
 	}
+	if o.Probe {
+		found.Overlay = tryOverlay()
+	}
 	return nil
+}
+
+// tryOverlay mounts an overlay in the sandbox's /tmp and says why that fails.
+func tryOverlay() string {
+	var paths []any
+	for _, name := range []string{"lower", "upper", "work", "merged"} {
+		path := "/tmp/overlay-" + name
+		if err := os.Mkdir(path, 0o755); err != nil {
+			return err.Error()
+		}
+		paths = append(paths, path)
+	}
+	options := fmt.Sprintf("userxattr,lowerdir=%s,upperdir=%s,workdir=%s", paths[:3]...)
+	if err := unix.Mount("overlay", "/tmp/overlay-merged", "overlay", 0, options); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // mountBase returns a directory that exists, to mount the new root on. Its content does not
@@ -240,6 +262,7 @@ func (b *builder) proc(m mount, at string) error {
 	}
 	err := unix.Mount("proc", at, "proc", safeFlags|unix.MS_NOEXEC, "")
 	if errors.Is(err, unix.EPERM) {
+		b.found.SharedProc = true
 		if unix.Mount("/proc", at, "", unix.MS_BIND|unix.MS_REC, "") != nil {
 			return err
 		}

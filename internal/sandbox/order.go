@@ -37,6 +37,7 @@ type order struct {
 	TTY      bool
 	// RootWritable leaves a tmpfs root writable. Old uses the mount calls of kernels before 5.12.
 	RootWritable, Old bool
+	Probe             bool // try what is not needed, and report it
 }
 
 // report is what an init says at its end: either a failure to make the sandbox or how it went.
@@ -50,6 +51,15 @@ type report struct {
 	User, System     time.Duration
 	MaxRSS           int64
 	Killed           bool // we sent KILL
+
+	Found findings
+}
+
+// findings are what an init learned of the machine.
+type findings struct {
+	OldMounts  bool   // no mount_setattr: kernel before 5.12, or a filter
+	SharedProc bool   // no /proc of our own
+	Overlay    string // why no overlay can be mounted, "" if it can; only if asked to probe
 }
 
 func (o order) encode() ([]byte, error) {

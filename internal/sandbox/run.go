@@ -27,13 +27,20 @@ const killSlack = 300 * time.Millisecond
 // When Run returns, no process of the sandbox is left, whatever it had started; if our program
 // is killed, they are too. Run may be called from many goroutines.
 func Run(ctx context.Context, spec Spec) (Result, error) {
+	result, _, err := runWith(ctx, spec, func(*order) {})
+	return result, err
+}
+
+// runWith is Run with a change of the order, and with what the init found.
+func runWith(ctx context.Context, spec Spec, change func(*order)) (Result, findings, error) {
 	if ctx.Err() != nil {
-		return Result{Interrupted: true}, nil
+		return Result{Interrupted: true}, findings{}, nil
 	}
 	prep, err := prepare(spec)
 	if err != nil {
-		return Result{}, fmt.Errorf("make sandbox: %w", err)
+		return Result{}, findings{}, fmt.Errorf("make sandbox: %w", err)
 	}
+	change(&prep.order)
 	defer removeMade(prep.made)
 	// The kernel takes the end of the thread that started the init for the end of the parent.
 	runtime.LockOSThread()
@@ -41,13 +48,13 @@ func Run(ctx context.Context, spec Spec) (Result, error) {
 	memory := watchMemory()
 	c, err := launch(spec, prep.order)
 	if err != nil {
-		return Result{}, err
+		return Result{}, findings{}, err
 	}
 	result, err := c.supervise(ctx, spec)
 	if err == nil && memory.starved(result, c.said) {
 		result.OutOfMemory = true
 	}
-	return result, err
+	return result, c.said.Found, err
 }
 
 // child is a running init as its parent sees it.

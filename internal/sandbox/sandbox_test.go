@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// help is the helper: "dial NETWORK ADDRESS" or "parent KIND DIR".
+// help is the helper: "dial NETWORK ADDRESS", "nested" or "parent KIND DIR".
 func help(args []string) int {
 	if args[0] == "dial" {
 		connection, err := net.DialTimeout(args[1], args[2], time.Second)
@@ -37,6 +37,14 @@ func help(args []string) int {
 			return 1
 		}
 		connection.Close()
+		return 0
+	}
+	if args[0] == "nested" {
+		_, err := sandbox.Run(context.Background(), sandbox.Spec{UID: 1000, Args: []string{"sh", "-c", "echo nested; test -r /proc/self/status"},
+			Env: []string{"PATH=/usr/bin:/bin"}, Stdout: os.Stdout, Stderr: os.Stderr})
+		if err != nil {
+			fmt.Println(err)
+		}
 		return 0
 	}
 	spec := sandbox.Spec{Binds: []sandbox.Bind{{Source: args[2], Target: args[2], Writable: true}}, Env: []string{"PATH=/usr/bin:/bin"}}
