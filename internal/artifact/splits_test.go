@@ -63,7 +63,7 @@ var splitRules = artifact.Rules{
 	"runtime": {"/usr/bin/*", "/usr/lib/*.so", "/usr/empty"},
 	"devel":   {"/usr/include/**", "/usr/lib/*"},
 	"doc":     {"/usr/share/doc/**"},
-	"none":    nil,
+	"none":    {},
 }
 
 func TestSelect(t *testing.T) {
