@@ -25,6 +25,7 @@
 //     written outside of the store here, not even while a patch is applied (rule 39).
 //   - git, git_repo: attributes in the tree are applied, the user's and the machine's git
 //     configuration is not (rule 3). Filters such as LFS are not run: their pointers are staged.
+//     Of git_repo's library the versions before 1.0 apply no attributes; we do as the newer ones.
 //   - git with tags, git_repo: the staged .git has the same commits, trees and tags as BuildStream's,
 //     in a fixed form. BuildStream's own has the times of the day and the host's hook templates in
 //     it, so that no two of its stagings are equal. The tree without .git is equal (rule 9).

@@ -264,14 +264,14 @@ func (g git) stage(ctx context.Context, _ digest.Digest) (layer, error) {
 	}
 	var staged layer
 	var err error
-	if staged.root, err = g.mirror.checkout(ctx, g.commit); err != nil {
+	if staged.root, err = g.mirror.checkout(ctx, g.commit, asGit); err != nil {
 		return layer{}, err
 	}
 	err = g.walk(ctx, func(module submodule) error {
 		if !module.mirror.has(ctx, module.commit, "") {
 			return fmt.Errorf("%w: submodule %s", ErrNotFetched, module.at)
 		}
-		root, err := module.mirror.checkout(ctx, module.commit)
+		root, err := module.mirror.checkout(ctx, module.commit, asGit)
 		if err != nil {
 			return fmt.Errorf("submodule %s: %w", module.at, err)
 		}

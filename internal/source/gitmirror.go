@@ -175,17 +175,27 @@ func (m gitMirror) fetchRefs(ctx context.Context, refs ...string) error {
 // hideCredentials takes a URL's secrets out of what git says about it.
 func hideCredentials(text, url string) string { return strings.ReplaceAll(text, url, redact(url)) }
 
+// checkoutAttributes are set over those in the tree (gitattributes(5), info/attributes).
+type checkoutAttributes string
+
+const (
+	asGit checkoutAttributes = "" // all that git knows
+	// asDulwich is what git_repo's library makes of a tree since its version 1.0: ends of lines
+	// only. Older ones change nothing.
+	asDulwich checkoutAttributes = "* -ident !working-tree-encoding\n"
+)
+
 // checkout returns the commit's tree as git writes it to a work tree: attributes in the tree are
 // applied, no filters, submodules are empty folders.
-func (m gitMirror) checkout(ctx context.Context, commit string) (digest.Digest, error) {
-	return m.env.remember(ctx, []string{"git", commit}, func() (digest.Digest, error) {
+func (m gitMirror) checkout(ctx context.Context, commit string, attributes checkoutAttributes) (digest.Digest, error) {
+	return m.env.remember(ctx, []string{"git", commit, string(attributes)}, func() (digest.Digest, error) {
 		dir, remove, err := m.env.temporary("checkout")
 		if err != nil {
 			return digest.Digest{}, err
 		}
 		defer remove()
 		work, repository := filepath.Join(dir, "tree"), filepath.Join(dir, "repository")
-		if err := m.borrow(repository); err != nil {
+		if err := m.borrow(repository, attributes); err != nil {
 			return digest.Digest{}, fmt.Errorf("check out: %w", err)
 		}
 		if err := os.Mkdir(work, 0o755); err != nil {
@@ -201,12 +211,13 @@ func (m gitMirror) checkout(ctx context.Context, commit string) (digest.Digest, 
 }
 
 // borrow makes a repository with an index of its own and the mirror's objects.
-func (m gitMirror) borrow(dir string) error {
+func (m gitMirror) borrow(dir string, attributes checkoutAttributes) error {
 	return writeFiles(dir, map[string]string{
 		"HEAD":                    "ref: refs/heads/none\n",
 		"config":                  "[core]\n\trepositoryformatversion = 0\n",
 		"objects/info/alternates": filepath.Join(m.dir, "objects") + "\n",
 		"refs/heads/":             "",
+		"info/attributes":         string(attributes),
 	})
 }
 

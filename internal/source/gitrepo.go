@@ -70,7 +70,7 @@ func (r gitRepo) stage(ctx context.Context, _ digest.Digest) (layer, error) {
 	if !r.cached(ctx) {
 		return layer{}, fmt.Errorf("%w: %s", ErrNotFetched, redact(r.mirror.url))
 	}
-	root, err := r.mirror.checkout(ctx, r.commit)
+	root, err := r.mirror.checkout(ctx, r.commit, asDulwich)
 	if err != nil {
 		return layer{}, err
 	}
