@@ -38,6 +38,7 @@ func commands() []command {
 		buildCommand(),
 		statusCommand(),
 		showCommand(),
+		artifactCommand(),
 		configCommand(),
 		trustCommand(),
 		completionCommand(),

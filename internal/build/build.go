@@ -159,7 +159,11 @@ func (c *chain) enter(ctx context.Context, first int) error {
 		return c.stage(ctx)
 	}
 	for _, phase := range c.job.Chain.Phases[:first] {
-		c.rec.Phases = append(c.rec.Phases, record.Phase{Name: phase.Name, Key: phase.Key, How: record.Cached})
+		entry := record.Phase{Name: phase.Name, Key: phase.Key, How: record.Cached}
+		if outputs, err := c.env.Phases.Get(ctx, action.Phase, phase.Key); err == nil {
+			entry.Log, entry.Duration = outputs.Log, outputs.Duration
+		}
+		c.rec.Phases = append(c.rec.Phases, entry)
 	}
 	outputs, err := c.env.Phases.Get(ctx, action.Phase, c.job.Chain.Phases[first-1].Key)
 	if err != nil {

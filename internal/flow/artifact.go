@@ -203,6 +203,11 @@ func (s *Session) runtimeTree(ctx context.Context, found Found) (digest.Digest, 
 }
 
 func (s *Session) checkOut(ctx context.Context, root digest.Digest, dest string) error {
+	return s.export(ctx, root, dest, tree.ExportOptions{Default: time.Unix(build.SourceTime, 0)})
+}
+
+// export writes a tree into a folder that is empty or not there.
+func (s *Session) export(ctx context.Context, root digest.Digest, dest string, options tree.ExportOptions) error {
 	entries, err := os.ReadDir(dest)
 	if err == nil && len(entries) > 0 {
 		err := fmt.Errorf("%w: check out to %s: the folder is not empty", ErrRefused, dest)
@@ -217,7 +222,7 @@ func (s *Session) checkOut(ctx context.Context, root digest.Digest, dest string)
 	if root.IsZero() {
 		return os.MkdirAll(dest, 0o755)
 	}
-	return tree.Export(ctx, s.cas, root, dest, tree.ExportOptions{Default: time.Unix(build.SourceTime, 0)})
+	return tree.Export(ctx, s.cas, root, dest, options)
 }
 
 // DeleteArtifact removes references; the blobs go with the next collection. It returns those that
@@ -307,4 +312,26 @@ func (s *Session) Newest(ctx context.Context, name string) (record.Record, error
 		return record.Record{}, hint.Addf(err, "to build it: git bst build %s", n.element.Name)
 	}
 	return rec, err
+}
+
+// CheckoutBuildTree writes the build tree of an element's newest build into a folder, with the
+// times of its files, so that make and ninja see what the build saw.
+func (s *Session) CheckoutBuildTree(ctx context.Context, name, dest string) error {
+	rec, err := s.Newest(ctx, name)
+	if err != nil {
+		return err
+	}
+	if rec.BuildTree.IsZero() {
+		return fmt.Errorf("%w: the newest build of %s left no build tree", ErrNotCached, rec.Element)
+	}
+	if missing, err := tree.Missing(ctx, s.cas, rec.BuildTree); err != nil || len(missing) > 0 {
+		return fmt.Errorf("%w: the build tree of %s is no longer whole", ErrNotCached, rec.Element)
+	}
+	options := tree.ExportOptions{Default: time.Unix(build.SourceTime, 0)}
+	if data, err := cas.Get(ctx, s.cas, rec.Times); err == nil {
+		if options.Times, err = tree.DecodeTimes(data); err != nil {
+			return fmt.Errorf("read the times of the build tree: %w", err)
+		}
+	}
+	return s.export(ctx, rec.BuildTree, dest, options)
 }

@@ -100,11 +100,14 @@ func (s *Session) lookUp(ctx context.Context, g *graph, n *node, job build.Job, 
 		facts.Attempts = append(facts.Attempts, attempt)
 	}
 	for _, key := range job.Chain.Phases {
-		cached := s.env.Phases.Has(ctx, action.Phase, key.Key)
-		facts.Phases = append(facts.Phases, plan.Phase{Name: key.Name, Key: key.Key, Cached: cached})
+		facts.Phases = append(facts.Phases, plan.Phase{Name: key.Name, Key: key.Key, Cached: s.phaseCached(ctx, key.Key)})
 	}
 	facts.Previous, err = s.previous(ctx, n, job)
 	return err
+}
+
+func (s *Session) phaseCached(ctx context.Context, key string) bool {
+	return s.env.Phases.Has(ctx, action.Phase, key)
 }
 
 // attempt judges an earlier build with equal parts; a success whose files are gone is none.
@@ -163,7 +166,7 @@ func (g *graph) isBuilt(n *node) *build.Built {
 func (s *Session) job(ctx context.Context, g *graph, n *node) (build.Job, error) {
 	job := build.Job{
 		Element: n.element.Name, Project: n.element.Project.Name, Recipe: n.recipe, Strict: n.strict(), Weak: n.names.Weak,
-		Trust: record.Trust{How: record.Clean, Where: record.Sysroot},
+		Trust:         record.Trust{How: record.Clean, Where: record.Sysroot},
 		FatalWarnings: n.element.Project.FatalWarnings, Meta: metadata(n),
 	}
 	var err error

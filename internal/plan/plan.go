@@ -59,9 +59,9 @@ type Reason struct {
 
 // Phase is one phase of the element's recipe, and whether the phase cache holds its result.
 type Phase struct {
-	Name   string
-	Key    string
-	Cached bool
+	Name   string `json:"name"`
+	Key    string `json:"key"`
+	Cached bool   `json:"cached"`
 }
 
 // Attempt is an earlier build with equal parts.
@@ -162,7 +162,7 @@ func cachedPrefix(phases []Phase) int {
 
 func resumeText(facts Facts, n int) string {
 	if n == len(facts.Phases) {
-		return fmt.Sprintf("%s is in the phase cache", phaseNames(facts.Phases))
+		return "all its phases are in the cache"
 	}
 	return fmt.Sprintf("%s unchanged, %s runs%s", phaseNames(facts.Phases[:n]), facts.Phases[n].Name, differs(facts.Previous))
 }

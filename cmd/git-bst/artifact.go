@@ -1,0 +1,232 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/git-bst/git-bst/internal/flow"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/ui"
+)
+
+func artifactCommand() command {
+	return command{
+		name: "artifact", help: "look at, check out and delete artifacts",
+		about: "An artifact is what an element was built to. It is named by an element, which stands for the artifact of its present inputs, or " +
+			"by a reference as `git bst artifact list` prints it: PROJECT/NAME/KEY or build/KEY.",
+		sub: []command{artifactList(), artifactShow(), artifactLog(), artifactCheckout(), artifactDelete()},
+	}
+}
+
+func artifactList() command {
+	return command{
+		name: "list", help: "list the artifacts in the cache", args: "[PATTERN...]", max: many,
+		about:    "Prints the references of artifacts, all or those that match a pattern: an element's name, or a reference with * and ?.",
+		examples: []string{"git bst artifact list", "git bst artifact list 'myproject/*'"},
+		action:   listArtifacts,
+	}
+}
+
+// refInfo is one line of `artifact list` with --json.
+type refInfo struct {
+	Schema  string    `json:"schema"`
+	Version int       `json:"version"`
+	Ref     string    `json:"ref"`
+	Used    time.Time `json:"used"`
+}
+
+func listArtifacts(a *app, cc *cli.Context) error {
+	settings, err := a.looseSettings(cc)
+	if err != nil {
+		return err
+	}
+	session, err := flow.OpenStores(cc.Context, a.flowOptions(settings, nil))
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	rows, err := session.Artifacts(cc.Context, cc.Args().Slice())
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if a.json {
+			if err := writeJSONLine(a.stdout, refInfo{"git-bst.ref", 1, row.Ref.String(), row.Used.UTC()}); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintln(a.stdout, row.Ref)
+	}
+	return nil
+}
+
+func artifactShow() command {
+	return command{
+		name: "show", help: "show what an artifact is and how it was made", args: "[ELEMENT|REF]", max: 1,
+		about:    "Prints an artifact's keys, the digest of its files, its build dependencies and, where the record of its build is here, how it was made.",
+		examples: []string{"git bst artifact show app.bst"},
+		flags:    []cli.Flag{optionFlag()},
+		action:   showArtifact,
+	}
+}
+
+// artifactInfo is `artifact show` with --json.
+type artifactInfo struct {
+	Schema    string         `json:"schema"`
+	Version   int            `json:"version"`
+	Ref       string         `json:"ref"`
+	StrictKey string         `json:"strict_key,omitempty"`
+	WeakKey   string         `json:"weak_key,omitempty"`
+	Files     string         `json:"files,omitempty"`
+	BuildTree string         `json:"build_tree,omitempty"`
+	Logs      []string       `json:"logs,omitempty"`
+	Deps      []string       `json:"build_dependencies,omitempty"`
+	Record    *record.Record `json:"record,omitempty"`
+}
+
+func showArtifact(a *app, cc *cli.Context) error {
+	session, err := a.open(cc)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	found, err := session.Artifact(cc.Context, cc.Args().First())
+	if err != nil {
+		return err
+	}
+	made := found.Entry.Artifact
+	info := artifactInfo{
+		Schema: "git-bst.artifact", Version: 1, Ref: found.Entry.Ref.String(), StrictKey: made.StrictKey, WeakKey: made.WeakKey,
+		Files: made.Files.String(), BuildTree: made.BuildTree.String(), Record: found.Record,
+	}
+	for _, log := range made.Logs {
+		info.Logs = append(info.Logs, log.Name)
+	}
+	for _, dep := range made.BuildDeps {
+		info.Deps = append(info.Deps, dep.Project+":"+dep.Element+" "+brief(dep.Key))
+	}
+	if a.json {
+		return writeJSONLine(a.stdout, info)
+	}
+	a.printArtifact(info)
+	return nil
+}
+
+func (a *app) printArtifact(info artifactInfo) {
+	line := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(a.stdout, "%-12s %s\n", name, ui.Safe(value))
+		}
+	}
+	line("artifact", info.Ref)
+	line("strict key", info.StrictKey)
+	line("weak key", info.WeakKey)
+	line("files", info.Files)
+	line("build tree", info.BuildTree)
+	for _, dep := range info.Deps {
+		line("built with", dep)
+	}
+	rec := info.Record
+	if rec == nil {
+		return
+	}
+	line("made", fmt.Sprintf("%s, %s, on %s", rec.Started.Local().Format(time.DateTime), rec.Trust.How, rec.Trust.Where))
+	line("because", rec.Reason.Text)
+	line("took", ui.FormatDuration(rec.Duration))
+	if rec.Facts.Commit != "" {
+		state := ""
+		if rec.Facts.Dirty {
+			state = " with changes"
+		}
+		line("from commit", rec.Facts.Commit+state)
+	}
+	for _, phase := range rec.Phases {
+		line("phase", fmt.Sprintf("%s: %s %s", phase.Name, phase.How, ui.FormatDuration(phase.Duration)))
+	}
+	line("record", rec.ID)
+}
+
+func artifactLog() command {
+	return command{
+		name: "log", help: "print the logs of a build", args: "[ELEMENT|REF]", max: 1,
+		about: "Prints the logs of the build that made the artifact, phase by phase. For an element without an artifact, the logs of its newest " +
+			"build, a failed one too.",
+		examples: []string{"git bst artifact log app.bst"},
+		flags:    []cli.Flag{optionFlag()},
+		action: func(a *app, cc *cli.Context) error {
+			session, err := a.open(cc)
+			if err != nil {
+				return err
+			}
+			defer session.Close()
+			return session.Log(cc.Context, cc.Args().First(), a.stdout)
+		},
+	}
+}
+
+func artifactCheckout() command {
+	return command{
+		name: "checkout", help: "write an artifact's files into a folder", args: "ELEMENT|REF DIR", min: 2, max: 2,
+		about: "Writes the files of an artifact into DIR, which must be empty or not there: an element's with all that it needs at run time, " +
+			"unless --deps none is given. Nothing is overwritten.",
+		examples: []string{"git bst artifact checkout app.bst out/", "git bst artifact checkout --deps none app.bst out/"},
+		flags: []cli.Flag{
+			optionFlag(),
+			&cli.StringFlag{Name: "deps", Aliases: []string{"d"}, Value: "run", Usage: "`WHICH` dependencies come along: none or run"},
+			&cli.BoolFlag{Name: "build-tree", Usage: "write the build tree instead, also of a failed build"},
+		},
+		action: checkoutArtifact,
+	}
+}
+
+func checkoutArtifact(a *app, cc *cli.Context) error {
+	deps, err := flow.ParseDeps(cc.String("deps"))
+	if err != nil || deps == flow.DepsAll || deps == flow.DepsBuild {
+		return usagef("git bst artifact checkout: --deps %q: expected none or run", cc.String("deps"))
+	}
+	session, err := a.open(cc)
+	if err != nil {
+		return err
+	}
+	defer session.Close()
+	name, dest := cc.Args().Get(0), a.path(cc.Args().Get(1))
+	if cc.Bool("build-tree") {
+		err = session.CheckoutBuildTree(cc.Context, name, dest)
+	} else {
+		_, err = session.Checkout(cc.Context, flow.CheckoutRequest{Name: name, Dest: dest, Deps: deps})
+	}
+	if err != nil {
+		return err
+	}
+	a.talk("git-bst: %s is in %s", name, dest)
+	return nil
+}
+
+func artifactDelete() command {
+	return command{
+		name: "delete", help: "forget artifacts", args: "ELEMENT|REF...", min: 1, max: many,
+		about:    "Removes references from the cache. The files go with the next collection (git bst cache gc), unless something else needs them. The next build may take the files from the record of the build, or resume from its phases: give --clean to build without.",
+		examples: []string{"git bst artifact delete app.bst"},
+		flags:    []cli.Flag{optionFlag()},
+		action: func(a *app, cc *cli.Context) error {
+			session, err := a.open(cc)
+			if err != nil {
+				return err
+			}
+			defer session.Close()
+			for _, name := range cc.Args().Slice() {
+				refs, err := session.DeleteArtifact(cc.Context, name)
+				if err != nil {
+					return err
+				}
+				for _, ref := range refs {
+					a.talk("git-bst: deleted %s", ref)
+				}
+			}
+			return nil
+		},
+	}
+}
