@@ -35,7 +35,14 @@ var cases = []struct {
 	}},
 	{"intent to add", func(w *world) { w.basic(); w.write("n", "n"); w.git("add", "-N", "n") }},
 	{"staged, then changed", func(w *world) { w.basic(); w.write("a", "s1"); w.git("add", "a"); w.write("a", "s22") }},
-	{"sort order", func(w *world) { w.write("a.b", "1"); w.write("a/x", "2"); w.write("a0", "3"); w.write("a-", "4") }},
+	{"sort order", func(w *world) {
+		w.write("a.b", "1")
+		w.write("a/x", "2")
+		w.write("a0", "3")
+		w.write("a-", "4")
+		w.write("s.b/x", "5")
+		w.write("s/x", "6")
+	}},
 	{"odd names", func(w *world) {
 		w.write("tab\there", "1")
 		w.write("line\nbreak", "2")
