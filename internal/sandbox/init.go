@@ -263,8 +263,16 @@ func (r *reaper) reap(pid int) syscall.WaitStatus {
 	var result syscall.WaitStatus
 	ended := false
 	for {
+		options := 0
+		if ended && !r.terminating.Load() || r.killed.Load() {
+			options = syscall.WNOHANG // look first whether there is anything to kill
+		}
 		var status syscall.WaitStatus
-		got, err := syscall.Wait4(-1, &status, 0, nil)
+		got, err := syscall.Wait4(-1, &status, options, nil)
+		if err == nil && got == 0 {
+			r.kill(unix.SIGKILL)
+			got, err = syscall.Wait4(-1, &status, 0, nil)
+		}
 		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
@@ -273,9 +281,6 @@ func (r *reaper) reap(pid int) syscall.WaitStatus {
 		}
 		if got == pid {
 			result, ended = status, true
-		}
-		if ended && !r.terminating.Load() || r.killed.Load() {
-			r.kill(unix.SIGKILL)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func TestHostIsReadOnlyAndHidden(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("secret"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	each(t, func(t *testing.T, spec sandbox.Spec) {
+	every(t, func(t *testing.T, spec sandbox.Spec) {
 		for _, name := range []string{"/", "/usr", "/usr/bin", "/etc", "/etc/alternatives", "/etc/passwd"} {
 			result, out := run(t, spec, "if [ -d "+name+" ]; then touch "+name+"/x; elif [ -e "+name+" ]; then echo >> "+name+"; else echo No such; false; fi")
 			if result.ExitCode == 0 || !strings.Contains(out, "Read-only") && !strings.Contains(out, "denied") && !strings.Contains(out, "No such") {
@@ -67,7 +67,7 @@ func TestHostIsReadOnlyAndHidden(t *testing.T) {
 
 // TestProcIsHarmless: root of the host owns /proc/sys, and so would write there without any capability.
 func TestProcIsHarmless(t *testing.T) {
-	each(t, func(t *testing.T, spec sandbox.Spec) {
+	every(t, func(t *testing.T, spec sandbox.Spec) {
 		for _, name := range []string{"/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches", "/proc/sysrq-trigger"} {
 			if result, out := run(t, spec, "exec 3>>"+name); result.ExitCode == 0 {
 				t.Errorf("%s can be opened for writing: %s", name, out)
@@ -83,7 +83,7 @@ func TestProcIsHarmless(t *testing.T) {
 }
 
 func TestNoPrivileges(t *testing.T) {
-	each(t, func(t *testing.T, spec sandbox.Spec) {
+	every(t, func(t *testing.T, spec sandbox.Spec) {
 		want := "CapInh:0000000000000000\nCapPrm:0000000000000000\nCapEff:0000000000000000\nCapBnd:0000000000000000\nCapAmb:0000000000000000\nNoNewPrivs:1\n"
 		for _, id := range []int{0, 1000} {
 			spec.UID, spec.GID = id, id
@@ -96,7 +96,7 @@ func TestNoPrivileges(t *testing.T) {
 }
 
 func TestUserInside(t *testing.T) {
-	each(t, func(t *testing.T, spec sandbox.Spec) {
+	every(t, func(t *testing.T, spec sandbox.Spec) {
 		dir := t.TempDir()
 		spec.Binds = []sandbox.Bind{{Source: dir, Target: "/w", Writable: true}}
 		for _, id := range []struct{ uid, gid int }{{0, 0}, {1000, 100}, {os.Getuid(), os.Getgid()}} {
