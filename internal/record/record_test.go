@@ -126,6 +126,8 @@ func TestListNewestFirst(t *testing.T) {
 		{"limit", record.Filter{Limit: 2}, []record.Record{d, c}},
 		{"limit of key", record.Filter{BuildKey: key1, Limit: 1}, []record.Record{d}},
 		{"element", record.Filter{Element: "other.bst"}, []record.Record{c}},
+		{"element of project", record.Filter{Project: "p", Element: "hello.bst"}, []record.Record{d, b, a}},
+		{"element of another project", record.Filter{Project: "q", Element: "hello.bst"}, nil},
 		{"result", record.Filter{Result: record.Failed, Project: "p"}, []record.Record{b}},
 		{"since", record.Filter{Since: c.Started}, []record.Record{d, c}},
 		{"no such key", record.Filter{BuildKey: "nonsense"}, nil},

@@ -25,10 +25,11 @@ const format = "git-bst record"
 //
 //	log/YYYYMM/ID.json          one record, sealed (see ledger.Seal); the month is the id's
 //	keys/KK/BUILDKEY/ID         empty: this record is of that build key
+//	elements/HH/HASH/ID         empty: of that element; the SHA-256 of "project\nelement"
 //	tombstones/KK/BUILDKEY/HASH one withdrawal, sealed; the hash is the artifact's
 //
-// A record is written before its name below keys, and deleted after it. A crash in between loses
-// nothing but the short way from the key: Reindex finds it again.
+// A record is written before its entries in keys and elements, the index, and deleted after them. A
+// crash in between loses nothing but the short way to the record: Reindex makes it again.
 type Store struct{ files ledger.Folder }
 
 // Open returns the store in the folder dir ($cache/records). Nothing is read or made yet.
@@ -45,8 +46,10 @@ func (s *Store) Put(_ context.Context, r Record) error {
 	if err == nil {
 		err = s.files.Write(logPath(r.ID), data)
 	}
-	if err == nil && r.BuildKey != "" {
-		err = s.files.Write(keyPath(r.BuildKey, r.ID), nil)
+	for _, entry := range r.entries() {
+		if err == nil {
+			err = s.files.Write(entry, nil)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("write record %s: %w", r.ID, err)
@@ -115,7 +118,7 @@ func (f Filter) admits(r Record) bool {
 // a newer format is left out and told to report, if that is not nil.
 func (s *Store) List(ctx context.Context, f Filter, report func(path string, err error)) ([]Record, error) {
 	var found []Record
-	err := s.eachID(ctx, f.BuildKey, func(id string) (more bool) {
+	err := s.eachID(ctx, f, func(id string) (more bool) {
 		r, err := s.Get(ctx, id)
 		switch {
 		case errors.Is(err, cas.ErrNotFound): // deleted meanwhile
@@ -161,8 +164,8 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	if errors.Is(err, ErrInvalid) {
 		return fmt.Errorf("delete record: %w", err)
 	}
-	if err == nil && r.BuildKey != "" {
-		if err := s.files.Remove(keyPath(r.BuildKey, id)); err != nil {
+	for _, entry := range r.entries() {
+		if err := s.files.Remove(entry); err != nil {
 			return fmt.Errorf("delete record %s: %w", id, err)
 		}
 	}
@@ -172,18 +175,12 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 	return nil
 }
 
-// eachID calls yield for all ids, or for those of a build key, the newest first, while it says so.
-func (s *Store) eachID(ctx context.Context, buildKey string, yield func(id string) (more bool)) error {
-	folders := []string{"keys/" + shard(buildKey)}
-	if buildKey == "" {
-		months, err := s.files.Names("log")
-		if err != nil {
-			return err
-		}
-		folders = folders[:0]
-		for _, month := range slices.Backward(months) {
-			folders = append(folders, "log/"+month)
-		}
+// eachID calls yield for the ids that the filter may admit, by the shortest way that the index
+// has, the newest first, while it says so.
+func (s *Store) eachID(ctx context.Context, f Filter, yield func(id string) (more bool)) error {
+	folders, err := s.folders(f)
+	if err != nil {
+		return err
 	}
 	for _, folder := range folders {
 		names, err := s.files.Names(folder)
@@ -203,36 +200,14 @@ func (s *Store) eachID(ctx context.Context, buildKey string, yield func(id strin
 	return nil
 }
 
-// Reindex makes every record findable by its build key again, and forgets names of records that
-// are gone. Only fsck and those who lost the keys folder need it.
-func (s *Store) Reindex(ctx context.Context) error {
-	records, err := s.List(ctx, Filter{}, nil)
-	if err != nil {
-		return err
-	}
-	for _, r := range records {
-		if r.BuildKey == "" || !s.files.Used(keyPath(r.BuildKey, r.ID)).IsZero() {
-			continue
-		}
-		if err := s.files.Write(keyPath(r.BuildKey, r.ID), nil); err != nil {
-			return fmt.Errorf("index record %s: %w", r.ID, err)
-		}
-	}
-	return s.files.Each(ctx, "keys", func(name string) error {
-		if id := path.Base(name); ValidID(id) && !s.files.Used(logPath(id)).IsZero() {
-			return nil
-		}
-		return s.files.Remove(name)
-	})
-}
-
 // Check looks at every file and reports what is damaged (cas.ErrCorrupt), newer
-// (cas.ErrNewerFormat), foreign (ErrInvalid) or not findable by its key (ErrNotIndexed, which
+// (cas.ErrNewerFormat), foreign (ErrInvalid) or not rightly in the index (ErrNotIndexed, which
 // Reindex mends). It changes nothing; report is called by this goroutine.
 func (s *Store) Check(ctx context.Context, report func(path string, err error)) error {
 	for folder, check := range map[string]func(name string) error{
 		"log":        func(name string) error { return s.checkRecord(ctx, name) },
-		"keys":       s.checkKey,
+		"keys":       s.checkEntry,
+		"elements":   s.checkEntry,
 		"tombstones": s.checkTombstone,
 	} {
 		err := s.files.Each(ctx, folder, func(name string) error {
@@ -249,7 +224,7 @@ func (s *Store) Check(ctx context.Context, report func(path string, err error)) 
 }
 
 // ErrNotIndexed is reported by Check; see there.
-var ErrNotIndexed = errors.New("the index by build key and the records disagree")
+var ErrNotIndexed = errors.New("the index and the records disagree")
 
 func (s *Store) checkRecord(ctx context.Context, name string) error {
 	id := strings.TrimSuffix(path.Base(name), ".json")
@@ -260,33 +235,13 @@ func (s *Store) checkRecord(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if r.BuildKey != "" && s.files.Used(keyPath(r.BuildKey, id)).IsZero() {
-		return fmt.Errorf("%w: record %s cannot be found by its key", ErrNotIndexed, id)
-	}
-	return nil
-}
-
-func (s *Store) checkKey(name string) error {
-	id, key := path.Base(name), path.Base(path.Dir(name))
-	if !ValidID(id) || !keyPattern.MatchString(key) || keyPath(key, id) != name {
-		return fmt.Errorf("%w: no index entry has such a name", ErrInvalid)
-	}
-	if s.files.Used(logPath(id)).IsZero() {
-		return fmt.Errorf("%w: record %s is gone", ErrNotIndexed, id)
+	for _, entry := range r.entries() {
+		if s.files.Used(entry).IsZero() {
+			return fmt.Errorf("%w: %s is not there", ErrNotIndexed, entry)
+		}
 	}
 	return nil
 }
 
 // Sweep removes what killed processes left before the time old.
 func (s *Store) Sweep(ctx context.Context, old time.Time) error { return s.files.Sweep(ctx, old) }
-
-func logPath(id string) string      { return "log/" + id[:6] + "/" + id + ".json" }
-func keyPath(key, id string) string { return "keys/" + shard(key) + "/" + id }
-
-// shard returns "kk/key"; for what is no key a name that no folder has.
-func shard(key string) string {
-	if !keyPattern.MatchString(key) {
-		return "none"
-	}
-	return key[:2] + "/" + key
-}
