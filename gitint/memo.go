@@ -55,6 +55,7 @@ const (
 	kindBlob   memoKind = 'b' // the bytes of the blob
 	kindTree   memoKind = 't' // canonical directory of a tree without submodules
 	kindStaged memoKind = 's' // list of what staging a root tree changes, see staged.go
+	kindCommit memoKind = 'c' // the commit's tree, see head.go
 	kindSHA256 memoKind = 0x80
 )
 
@@ -73,23 +74,26 @@ type memoValue struct {
 // memo is one process's view of the files. It is safe for concurrent use.
 type memo struct {
 	dir    string
-	sorted []byte // mapped; without the header
+	sorted []byte             // mapped; without the header
+	logged map[memoKey][]byte // records of the log, sums unchecked; never changed
 
 	mu      sync.RWMutex
-	recent  map[memoKey]memoValue // the log, and what this process learned
+	recent  map[memoKey]memoValue // what this process learned
 	pending []byte                // records not yet appended
 }
 
 // openMemo reads the memo in dir. Whatever cannot be read is as if it were not there; dir == ""
 // is a memo that is never written.
 func openMemo(dir string) *memo {
-	m := &memo{dir: dir, recent: map[memoKey]memoValue{}}
+	m := &memo{dir: dir, recent: map[memoKey]memoValue{}, logged: map[memoKey][]byte{}}
 	if dir == "" {
 		return m
 	}
 	m.sorted = mapRecords(filepath.Join(dir, memoSorted))
 	if log, err := os.ReadFile(filepath.Join(dir, memoLog)); err == nil {
-		eachRecord(log, func(key memoKey, value memoValue, _ []byte) { m.recent[key] = value })
+		for ; len(log) >= memoRecord; log = log[memoRecord:] {
+			m.logged[memoKey(log)] = log[:memoRecord]
+		}
 	}
 	return m
 }
@@ -176,6 +180,11 @@ func (m *memo) get(kind memoKind, oid string) (memoValue, bool) {
 	m.mu.RUnlock()
 	if ok {
 		return value, true
+	}
+	if record, logged := m.logged[key]; logged {
+		if _, value, ok = parseRecord(record); ok {
+			return value, true
+		}
 	}
 	return m.search(key)
 }
@@ -317,6 +326,11 @@ func (m *memo) find(want map[digest.Digest]bool) []string {
 		collect(key, value)
 	}
 	m.mu.RUnlock()
+	for _, record := range m.logged {
+		if key, value, ok := parseRecord(record); ok {
+			collect(key, value)
+		}
+	}
 	eachRecord(m.sorted, func(key memoKey, value memoValue, _ []byte) { collect(key, value) })
 	return slices.Sorted(maps.Keys(found))
 }

@@ -62,13 +62,14 @@ func (h *objectHash) Write(p []byte) (int, error) {
 
 // matches reports whether the bytes written are those of oid, and made in good faith.
 func (h *objectHash) matches(oid string) error {
-	sum := h.git.Sum(nil)
+	var sum []byte
 	if detecting, ok := h.git.(sha1cd.CollisionResistantHash); ok {
-		strong, collision := detecting.CollisionResistantSum(nil)
-		if collision {
+		var collision bool
+		if sum, collision = detecting.CollisionResistantSum(nil); collision {
 			return errCollision
 		}
-		sum = strong
+	} else {
+		sum = h.git.Sum(nil)
 	}
 	if hex.EncodeToString(sum) != oid {
 		return errMismatch

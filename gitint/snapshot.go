@@ -47,6 +47,7 @@ func (r *Repo) commit(ctx context.Context, rev string) (Snapshot, error) {
 	}
 	objects := r.objects()
 	defer objects.Close()
+	r.learnTree(ctx, objects, commit, oid)
 	v := &view{repo: r, objects: objects, links: (*view).committedSubmodule}
 	s, err := v.snapshot(ctx, oid)
 	s.Commit = commit
@@ -57,6 +58,11 @@ func (r *Repo) commit(ctx context.Context, rev string) (Snapshot, error) {
 func (r *Repo) resolve(ctx context.Context, rev string) (commit, tree string, err error) {
 	if rev == "" || strings.ContainsAny(rev, "\n\x00") {
 		return "", "", fmt.Errorf("%w: %q", ErrUnknownRevision, rev)
+	}
+	if rev == "HEAD" {
+		if commit, tree, ok := r.quickHead(); ok {
+			return commit, tree, nil
+		}
 	}
 	var out bytes.Buffer
 	err = r.run(ctx, Command{

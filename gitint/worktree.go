@@ -73,6 +73,9 @@ func (r *Repo) quarantined(ctx context.Context, make func(*quarantine, context.C
 	}
 	objects := q.reader()
 	defer objects.Close()
+	if commit != "" {
+		r.learnTree(ctx, objects, commit, headTree)
+	}
 	v := &view{repo: r, objects: objects, env: q.objectEnv(), links: links}
 	v.out.Warnings = q.warnings
 	s, err := v.snapshot(ctx, oid)
