@@ -75,6 +75,16 @@ func (a Artifact) Encode() ([]byte, error) {
 	return b, nil
 }
 
+// Digest returns the digest of the message, by which records and tombstones name the artifact. It
+// is what Store.Put returns.
+func (a Artifact) Digest() (digest.Digest, error) {
+	data, err := a.Encode()
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	return digest.Of(data), nil
+}
+
 func (a Artifact) validate() error {
 	if a.Version < 0 || a.Version > Version {
 		return fmt.Errorf("%w: version %d", ErrInvalid, a.Version)

@@ -132,3 +132,17 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestRootsHaveEveryDigest(t *testing.T) {
+	a := full()
+	want := artifact.Roots{
+		Trees: []digest.Digest{a.Files, a.BuildTree, a.Sources, a.BuildRoot, a.BuildSandbox.Subsandboxes[0]},
+		Blobs: []digest.Digest{a.PublicData, a.LowDiversityMeta, a.HighDiversityMeta, a.Logs[0].Digest, a.Logs[1].Digest},
+	}
+	if got := a.Roots(); !reflect.DeepEqual(got, want) {
+		t.Errorf("Roots = %v, want %v", got, want)
+	}
+	if got := (artifact.Artifact{}).Roots(); len(got.Trees)+len(got.Blobs) > 0 {
+		t.Errorf("Roots of nothing = %v", got)
+	}
+}

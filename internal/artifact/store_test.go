@@ -86,7 +86,7 @@ func TestPutGet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if message, _ := want.Encode(); digest.Of(message) != d {
+	if named, err := want.Digest(); err != nil || named != d {
 		t.Errorf("Put = %s, not the digest of the message", d)
 	}
 	for _, ref := range refs {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/git-bst/git-bst/internal/artifact"
 	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/digest"
 )
 
 // Policy says what of which records a collector keeps. The newest records are counted apart for
@@ -46,17 +47,26 @@ func (s *Store) Roots(ctx context.Context, p Policy) (artifact.Roots, error) {
 	for _, r := range records {
 		g := group{r.Project, r.Element, r.Result}
 		if p.Pinned[r.ID] || counts[g] < p.Trees {
-			roots.AddTrees(r.Files, r.BuildTree, r.InstallTree, r.Tmp, r.Shm, r.SourceTree)
+			roots.AddTrees(r.Files, r.BuildTree, r.InstallTree, r.Tmp, r.Shm, r.SourceTree, r.Parts.Source)
 			roots.AddBlobs(r.Times, r.InstallTimes)
 		}
 		if p.Pinned[r.ID] || counts[g] < max(p.Logs, p.Trees) {
-			roots.AddBlobs(r.Log, r.Trace, r.Host)
-			roots.AddBlobs(r.Parts.Recipe, r.Parts.Source, r.Parts.Sysroot, r.Parts.Root)
-			for _, d := range r.Parts.Phases {
-				roots.AddBlobs(d)
-			}
+			roots.AddBlobs(r.smallBlobs()...)
 		}
 		counts[g]++
 	}
 	return roots, nil
+}
+
+// smallBlobs returns what is worth keeping when the trees are gone, zero digests too.
+func (r Record) smallBlobs() []digest.Digest {
+	p := r.Parts
+	blobs := []digest.Digest{r.Log, r.Trace, r.Host, p.PreImage, p.Recipe, p.Source, p.Sysroot, p.Root}
+	for _, d := range p.Phases {
+		blobs = append(blobs, d)
+	}
+	for _, phase := range r.Phases {
+		blobs = append(blobs, phase.Log)
+	}
+	return blobs
 }

@@ -316,6 +316,9 @@ func TestRootsByPolicy(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(roots, want) {
 		t.Errorf("Roots = %v, %v\nwant %v", roots, err, want)
 	}
+	if none, err := store.Roots(t.Context(), record.Policy{}); err != nil || len(none.Trees)+len(none.Blobs) > 0 {
+		t.Errorf("Roots of nothing = %v, %v", none, err)
+	}
 	pinned := record.Policy{Pinned: map[string]bool{"20260101T000000.000000-00000000": true}}
 	if roots, err := store.Roots(t.Context(), pinned); err != nil || !reflect.DeepEqual(roots.Trees, []digest.Digest{tree[0]}) {
 		t.Errorf("Roots with a pin = %v, %v", roots, err)
@@ -352,6 +355,51 @@ func TestCrashAnywhere(t *testing.T) {
 		putAll(t, store, r)
 		if found, err := store.ByBuildKey(ctx, key1); err != nil || len(found) != 1 {
 			t.Errorf("after %d steps and again: %v, %v", last, found, err)
+		}
+	}
+}
+
+// TestRootsHaveEveryDigest: a digest that is added to Record, and not to Roots, would be collected.
+func TestRootsHaveEveryDigest(t *testing.T) {
+	store, want := record.Open(t.TempDir()), map[digest.Digest]string{}
+	r := newRecord(t, 0, func(r *record.Record) {
+		r.Phases = make([]record.Phase, 1)
+		r.Parts.Phases = map[string]digest.Digest{"build": digest.Of([]byte("a phase's key"))}
+		want[r.Parts.Phases["build"]] = "Parts.Phases"
+		fill(reflect.ValueOf(r).Elem(), "", want)
+	})
+	delete(want, r.Artifact) // a name, not a blob
+	putAll(t, store, r)
+	roots, err := store.Roots(t.Context(), record.DefaultPolicy())
+	if err != nil || len(want) < 15 {
+		t.Fatalf("Roots: %v; %d digests in a record", err, len(want))
+	}
+	for _, d := range append(roots.Trees, roots.Blobs...) {
+		delete(want, d)
+	}
+	if len(want) > 0 {
+		t.Errorf("Roots lacks %v", want)
+	}
+}
+
+// fill sets every digest below v to one of its own and notes its name.
+func fill(v reflect.Value, name string, named map[digest.Digest]string) {
+	if v.Type() == reflect.TypeFor[digest.Digest]() {
+		d := digest.Of([]byte(name))
+		v.Set(reflect.ValueOf(d))
+		named[d] = name
+		return
+	}
+	switch v.Kind() {
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				fill(v.Field(i), name+"."+v.Type().Field(i).Name, named)
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			fill(v.Index(i), name, named)
 		}
 	}
 }
