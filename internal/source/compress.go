@@ -15,8 +15,8 @@ import (
 	"github.com/ulikunitz/xz"
 )
 
-// ErrTooLarge is returned for an archive that unpacks to more than Limits allow.
-var ErrTooLarge = errors.New("the archive unpacks to more than the limit allows")
+// ErrTooLarge is returned for a download, or an archive's content, beyond what Limits allow.
+var ErrTooLarge = errors.New("larger than the limit allows")
 
 // zstdWindowBytes bounds the memory of the zstd decoder: 128 MiB is what the zstd tool itself
 // accepts without being told to (--long=27).

@@ -8,6 +8,7 @@
 //	downloads/URL/SHA256        one file (kinds tar and remote); SHA256.etag, SHA256.part beside it
 //	git/URL/                    a bare repository (kinds git and git_repo), all commits ever fetched
 //	trees/KEY                   the digest of a tree that was staged from a mirror, as text
+//	local/FOLDER                the status of a project's folder when it was read last (tree.StatIndex)
 //	tmp/                        work in progress; what a killed process left goes after a day
 //
 // where URL is readable and ends with a part of the URL's SHA-256. Everything appears by rename, so

@@ -39,11 +39,11 @@ const idleTimeout = 2 * time.Minute
 type downloads struct {
 	env  Env
 	dir  string
-	urls []string // what to try, in order
+	from origin
 }
 
-func (e Env) downloads(urls []string) downloads {
-	return downloads{env: e, dir: filepath.Join(e.MirrorDir, "downloads", mirrorName(urls[0])), urls: urls}
+func (e Env) downloads(from origin) downloads {
+	return downloads{env: e, dir: filepath.Join(e.MirrorDir, "downloads", mirrorName(from.url)), from: from}
 }
 
 func (d downloads) file(ref string) string { return filepath.Join(d.dir, ref) }
@@ -69,7 +69,7 @@ func (d downloads) fetch(ctx context.Context, ref string) error {
 	}
 	part := d.file(ref) + ".part"
 	var failures []error
-	for _, from := range d.urls {
+	for _, from := range d.from.all() {
 		etag, err := d.fetchFrom(ctx, from, part, ref)
 		if err == nil {
 			return d.keep(part, ref, etag)
@@ -101,8 +101,8 @@ func (d downloads) fetchFrom(ctx context.Context, from, part, ref string) (etag 
 	return etag, nil
 }
 
-// track returns the SHA-256 of what the first URL that answers has now. When the server says that
-// the version of old is still its own, nothing is downloaded.
+// track returns the SHA-256 of what is at the URL now; mirrors are not asked, they may be behind.
+// When the server says that the version of old is still its own, nothing is downloaded.
 func (d downloads) track(ctx context.Context, old string) (string, error) {
 	unlock, err := d.lock(ctx, "track")
 	if err != nil {
@@ -114,22 +114,15 @@ func (d downloads) track(ctx context.Context, old string) (string, error) {
 		return "", err
 	}
 	defer remove()
-	var failures []error
-	for _, from := range d.urls {
-		if d.unchanged(ctx, from, old) {
-			return old, nil
-		}
-		part := filepath.Join(dir, "part")
-		sum, etag, err := d.env.download(ctx, from, part)
-		if err == nil {
-			return sum, d.keep(part, sum, etag)
-		}
-		if ctx.Err() != nil {
-			return "", ctx.Err()
-		}
-		failures = append(failures, err)
+	if d.unchanged(ctx, d.from.url, old) {
+		return old, nil
 	}
-	return "", errors.Join(failures...)
+	part := filepath.Join(dir, "part")
+	sum, etag, err := d.env.download(ctx, d.from.url, part)
+	if err != nil {
+		return "", err
+	}
+	return sum, d.keep(part, sum, etag)
 }
 
 // unchanged asks the server whether it still has the version that old names.
@@ -207,7 +200,7 @@ func (e Env) download(ctx context.Context, from, part string) (sum, etag string,
 	}
 	switch parsed.Scheme {
 	case "file":
-		if err := copyFile(parsed, part); err != nil {
+		if err := copyFile(parsed, part, e.Limits.orDefault().DownloadBytes); err != nil {
 			return "", "", fmt.Errorf("%w: %w", ErrDownload, err)
 		}
 	case "http", "https":
@@ -222,7 +215,7 @@ func (e Env) download(ctx context.Context, from, part string) (sum, etag string,
 	return sum, etag, err
 }
 
-func copyFile(from *url.URL, to string) error {
+func copyFile(from *url.URL, to string, limit int64) error {
 	if from.Host != "" && from.Host != "localhost" {
 		return fmt.Errorf("%s: a file URL names no other machine", redact(from.String()))
 	}
@@ -231,8 +224,12 @@ func copyFile(from *url.URL, to string) error {
 		return err
 	}
 	defer in.Close()
-	if info, err := in.Stat(); err != nil || !info.Mode().IsRegular() {
+	info, err := in.Stat()
+	if err != nil || !info.Mode().IsRegular() {
 		return fmt.Errorf("%s: not a file", redact(from.String()))
+	}
+	if info.Size() > limit {
+		return fmt.Errorf("%w: %d bytes", ErrTooLarge, info.Size())
 	}
 	out, err := os.Create(to)
 	if err != nil {

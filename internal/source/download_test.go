@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/project"
 	"github.com/git-bst/git-bst/internal/source"
 )
 
@@ -190,4 +191,50 @@ func TestTrackFile(t *testing.T) {
 		t.Errorf("got %v %v", refs, err)
 	}
 	f.wants(el, `f "new"`)
+}
+
+func TestDownloadLimit(t *testing.T) {
+	f, s := newFixture(t), newServer(t, "0123456789")
+	f.env.Limits.DownloadBytes = 9
+	for _, url := range []string{s.URL + "/file", "file://" + f.write("file", s.content, 0o644)} {
+		if _, err := f.stage(f.element(remoteSource(url, s.content))); !errors.Is(err, source.ErrTooLarge) {
+			t.Errorf("got %v, want ErrTooLarge", err)
+		}
+	}
+}
+
+// TestMirrors: a project's mirrors are asked first, the place itself last; track asks only that.
+func TestMirrors(t *testing.T) {
+	f, s := newFixture(t), newServer(t, "0123456789")
+	f.write("project.conf", "name: p\nmin-version: 2.0\naliases:\n  up: "+s.URL+"/fi\nmirrors:\n- name: m\n  aliases:\n    up:\n    - "+
+		s.URL+"/go\n    - "+s.URL+"/mirror\n", 0o644)
+	f.write("e.bst", "kind: import\nsources:\n- kind: remote\n  url: up:ne\n  ref: "+sha([]byte(s.content))+"\n", 0o644)
+	loaded, err := project.Load(t.Context(), project.Request{Dir: f.dir, Targets: []string{"e.bst"}, HostArch: "x86_64", HostOS: "linux"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	el := loaded.Targets[0]
+	f.wants(el, `fine "0123456789"`)
+	if _, err := source.Track(t.Context(), f.env, el); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(s.requests, ","); got != "/gone,/mirrorne,/fine" {
+		t.Errorf("asked for %s", got)
+	}
+}
+
+// TestFetchSeveral: elements that share a source fetch it once, at the same time or not.
+func TestFetchSeveral(t *testing.T) {
+	f, s := newFixture(t), newServer(t, "0123456789")
+	f.env.Jobs, f.env.Progress = 4, nil
+	var elements []*project.Element
+	for range 8 {
+		elements = append(elements, f.element(remoteSource(s.URL+"/file", s.content)))
+	}
+	if err := source.Fetch(t.Context(), f.env, elements...); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(s.requests, ","); got != "/file" {
+		t.Errorf("asked for %s", got)
+	}
 }

@@ -36,11 +36,8 @@ func (e Env) openDownload(el *project.Element, src project.Source, more ...strin
 	if err := src.Config.ValidateKeys(append(more, downloadKeys...)...); err != nil {
 		return downloaded{}, err
 	}
-	url, err := src.Config.Str("url")
+	from, err := originOf(el.Project, src)
 	if err != nil {
-		return downloaded{}, err
-	}
-	if url, err = el.Project.ExpandURL(url); err != nil {
 		return downloaded{}, err
 	}
 	ref, err := src.Config.StrOr("ref", "")
@@ -50,7 +47,7 @@ func (e Env) openDownload(el *project.Element, src project.Source, more ...strin
 	if ref != "" && !sha256Text.MatchString(ref) {
 		return downloaded{}, fmt.Errorf("%s: ref %q is not a SHA-256 in 64 lower-case digits", src.At, ref)
 	}
-	return downloaded{env: e, mirror: e.downloads([]string{url}), url: url, ref: ref}, nil
+	return downloaded{env: e, mirror: e.downloads(from), url: from.url, ref: ref}, nil
 }
 
 func (d downloaded) cached(context.Context) bool { return d.ref != "" && d.mirror.has(d.ref) }

@@ -77,18 +77,16 @@ type gitCommon struct {
 }
 
 func (e Env) openGitCommon(el *project.Element, src project.Source) (gitCommon, error) {
-	rawURL, err := src.Config.Str("url")
+	from, err := originOf(el.Project, src)
 	if err != nil {
 		return gitCommon{}, err
 	}
-	expanded, err := el.Project.ExpandURL(rawURL)
-	if err != nil {
-		return gitCommon{}, err
+	for _, address := range from.all() {
+		if err := checkGitURL(address); err != nil {
+			return gitCommon{}, fmt.Errorf("%s: %w", src.At, err)
+		}
 	}
-	if err := checkGitURL(expanded); err != nil {
-		return gitCommon{}, fmt.Errorf("%s: %w", src.At, err)
-	}
-	found := gitCommon{mirror: e.gitMirror(expanded)}
+	found := gitCommon{mirror: e.gitMirror(from)}
 	if found.ref, err = src.Config.StrOr("ref", ""); err != nil {
 		return gitCommon{}, err
 	}
@@ -242,7 +240,7 @@ func (m gitMirror) refresh(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	return m.fetchAll(ctx)
+	return m.fetchAll(ctx, m.url)
 }
 
 // revision returns the commit that a branch, tag or other name stands for.
@@ -321,7 +319,7 @@ func (g git) walkBelow(ctx context.Context, parent submodule, visit func(submodu
 				return fmt.Errorf("submodule %s: %w", at, err)
 			}
 		}
-		module := submodule{mirror: g.mirror.env.gitMirror(address), commit: found.commit, at: at, depth: parent.depth + 1}
+		module := submodule{mirror: g.mirror.env.gitMirror(origin{url: address}), commit: found.commit, at: at, depth: parent.depth + 1}
 		if err := visit(module); err != nil {
 			return err
 		}

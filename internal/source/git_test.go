@@ -265,3 +265,38 @@ func TestGitFetchedAgain(t *testing.T) {
 	}
 	f.wants(el, `a "1"`)
 }
+
+// TestGitAfterKill: what a killed git leaves does not stop the next one.
+func TestGitAfterKill(t *testing.T) {
+	f := newFixture(t)
+	r := f.repository("r")
+	ref := r.commit(map[string]string{"a": "1"})
+	if _, err := f.stage(f.element("kind: git\nurl: " + r.url() + "\nref: " + ref)); err != nil {
+		t.Fatal(err)
+	}
+	ref = r.commit(map[string]string{"a": "2"})
+	mirrors, err := filepath.Glob(filepath.Join(f.env.MirrorDir, "git/*/HEAD"))
+	if err != nil || len(mirrors) != 1 {
+		t.Fatalf("mirrors: %v %v", mirrors, err)
+	}
+	mirror := filepath.Dir(mirrors[0])
+	for _, name := range []string{"packed-refs.lock", "refs/bst/" + ref + ".lock", "objects/pack/tmp_pack_x"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(mirror, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(mirror, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.wants(f.element("kind: git\nurl: "+r.url()+"\nref: "+ref), `a "2"`)
+}
+
+// TestGitAllFetchedWhenCommitIsNotGiven: a server need not give commits by their names.
+func TestGitAllFetchedWhenCommitIsNotGiven(t *testing.T) {
+	f := newFixture(t)
+	r := f.repository("r")
+	ref := r.commit(map[string]string{"a": "1"})
+	r.commit(map[string]string{"a": "2"})
+	f.env.Git.Env = append(f.env.Git.Env, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=protocol.version", "GIT_CONFIG_VALUE_0=0")
+	f.wants(f.element("kind: git\nurl: "+r.url()+"\nref: "+ref), `a "1"`)
+}

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/git-bst/git-bst/gitint"
@@ -40,12 +42,13 @@ var aloneEnv = []string{
 type gitMirror struct {
 	env  Env
 	dir  string
-	url  string // expanded
-	work string // of a checkout, its work tree; else ""
+	url  string   // expanded
+	more []string // the project's mirrors of url
+	work string   // of a checkout, its work tree; else ""
 }
 
-func (e Env) gitMirror(url string) gitMirror {
-	return gitMirror{env: e, dir: filepath.Join(e.MirrorDir, "git", mirrorName(url)), url: url}
+func (e Env) gitMirror(from origin) gitMirror {
+	return gitMirror{env: e, dir: filepath.Join(e.MirrorDir, "git", mirrorName(from.url)), url: from.url, more: from.mirrors}
 }
 
 // git runs git on the mirror, with nobody's configuration.
@@ -125,22 +128,34 @@ func (m gitMirror) fetch(ctx context.Context, commit, tag string) error {
 	if m.has(ctx, commit, tag) {
 		return nil // another process was quicker
 	}
-	m.env.progress("fetch " + redact(m.url))
+	var failures []error
+	for _, from := range append(slices.Clone(m.more), m.url) {
+		m.env.progress("fetch " + redact(from))
+		if err = m.fetchCommit(ctx, from, commit, tag); err == nil {
+			// The commit stays when its branch moves.
+			_, err = m.git(ctx, "update-ref", "refs/bst/"+commit, commit)
+			return err
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		failures = append(failures, err)
+	}
+	return errors.Join(failures...)
+}
+
+func (m gitMirror) fetchCommit(ctx context.Context, from, commit, tag string) error {
 	wanted := []string{"+" + commit + ":refs/bst/" + commit}
 	if tag != "" {
 		wanted = append(wanted, "+refs/tags/"+tag+":refs/tags/"+tag)
 	}
-	err = m.fetchRefs(ctx, wanted...)
+	err := m.fetchRefs(ctx, from, wanted...)
 	if !m.has(ctx, commit, tag) && ctx.Err() == nil {
-		err = m.fetchAll(ctx)
+		err = m.fetchAll(ctx, from)
 	}
-	if err != nil {
-		return err
+	if err == nil && !m.has(ctx, commit, tag) {
+		err = fmt.Errorf("%w: %s %s in %s", ErrNoCommit, commit, tag, redact(from))
 	}
-	if !m.has(ctx, commit, tag) {
-		return fmt.Errorf("%w: %s %s in %s", ErrNoCommit, commit, tag, redact(m.url))
-	}
-	_, err = m.git(ctx, "update-ref", "refs/bst/"+commit, commit) // so it stays when the branch moves
 	return err
 }
 
@@ -148,28 +163,47 @@ func (m gitMirror) lock(ctx context.Context) (func(), error) {
 	if err := m.create(ctx); err != nil {
 		return nil, err
 	}
-	return fsx.Lock(ctx, m.dir+".lock")
+	unlock, err := fsx.Lock(ctx, m.dir+".lock")
+	if err == nil {
+		m.removeStaleLocks()
+	}
+	return unlock, err
+}
+
+// removeStaleLocks removes what a killed git left, which would make every further one fail. Nobody
+// else writes to the mirror while its lock is held.
+func (m gitMirror) removeStaleLocks() {
+	stale, _ := filepath.Glob(filepath.Join(m.dir, "*.lock")) // the pattern is right
+	_ = filepath.WalkDir(filepath.Join(m.dir, "refs"), func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".lock") { // git allows no ref to be named so
+			stale = append(stale, path)
+		}
+		return nil
+	})
+	for _, path := range stale {
+		_ = os.Remove(path) // else git says what is wrong
+	}
 }
 
 // fetchAll brings all branches and tags as they are now.
-func (m gitMirror) fetchAll(ctx context.Context) error {
-	return m.fetchRefs(ctx, "--prune", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+func (m gitMirror) fetchAll(ctx context.Context, from string) error {
+	return m.fetchRefs(ctx, from, "--prune", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 }
 
 // fetchRefs reaches the server with the user's configuration. Git itself leaves the mirror whole
 // whenever it is killed: objects come before the refs that need them.
-func (m gitMirror) fetchRefs(ctx context.Context, refs ...string) error {
+func (m gitMirror) fetchRefs(ctx context.Context, from string, refs ...string) error {
 	args := []string{"fetch", "--quiet", "--no-tags", "--no-recurse-submodules",
 		"--no-write-fetch-head", "--no-auto-gc"}
 	for len(refs) > 0 && strings.HasPrefix(refs[0], "--") {
 		args, refs = append(args, refs[0]), refs[1:]
 	}
-	args = append(append(args, "--", m.url), refs...)
+	args = append(append(args, "--", from), refs...)
 	err := m.env.Git.Do(ctx, gitint.Command{Dir: m.env.MirrorDir, Args: args, Env: m.place()})
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("%w: %s: %s", ErrDownload, redact(m.url), hideCredentials(err.Error(), m.url))
+	return fmt.Errorf("%w: %s: %s", ErrDownload, redact(from), hideCredentials(err.Error(), from))
 }
 
 // hideCredentials takes a URL's secrets out of what git says about it.

@@ -29,7 +29,10 @@ func (e Env) downloadHTTP(ctx context.Context, from, part string) (etag string, 
 			return "", ctx.Err()
 		}
 		err = fmt.Errorf("%w: %s: %w", ErrDownload, redact(from), withoutURL(err))
-		if errors.Is(err, errPermanent) || attempt == maxAttempts {
+		switch {
+		case errors.Is(err, ErrTooLarge):
+			return "", hint.Add(err, "if it is meant, raise the limit: git bst config fetch.max-size SIZE")
+		case errors.Is(err, errPermanent), attempt == maxAttempts:
 			return "", hint.Add(err, "what was downloaded so far is kept; a further attempt goes on behind it")
 		}
 		e.progress(fmt.Sprintf("%v: attempt %d of %d", err, attempt+1, maxAttempts))
@@ -99,11 +102,16 @@ func (e Env) attemptHTTP(ctx context.Context, from, part string) (string, error)
 		_ = os.Remove(part)
 		return "", err
 	}
+	limit := e.Limits.orDefault().DownloadBytes
+	if have+response.ContentLength > limit {
+		return "", fmt.Errorf("%w: %w: %d bytes", errPermanent, ErrTooLarge, have+response.ContentLength)
+	}
 	etag := response.Header.Get("ETag")
 	if err := keepTag(part+".etag", etag); err != nil {
 		return "", err
 	}
-	err = appendAt(part, have, &watchedReader{r: response.Body, idle: idle}, response.ContentLength)
+	body := &boundedReader{ctx: ctx, r: &watchedReader{r: response.Body, idle: idle}, left: limit - have}
+	err = appendAt(part, have, body, response.ContentLength)
 	return etag, causeOf(ctx, err)
 }
 

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/fsx"
 	"github.com/git-bst/git-bst/internal/project"
 	"github.com/git-bst/git-bst/internal/tree"
 )
@@ -87,12 +88,32 @@ func (l local) stage(ctx context.Context, _ digest.Digest) (layer, error) {
 	if info.Mode().IsRegular() {
 		return l.stageFile(ctx)
 	}
-	imported, err := tree.Import(ctx, l.env.Store, l.file, tree.ImportOptions{})
+	imported, err := l.importFolder(ctx)
 	staged := layer{root: imported.Root}
 	if n := len(imported.Skipped); n > 0 {
 		staged.warnings = []string{fmt.Sprintf("%d files of other types are not staged, the first is %s", n, imported.Skipped[0])}
 	}
 	return staged, err
+}
+
+// importFolder reads only the files that changed since the last time, as their status tells.
+func (l local) importFolder(ctx context.Context) (tree.Imported, error) {
+	file := filepath.Join(l.env.MirrorDir, "local", mirrorName(l.file))
+	options := tree.ImportOptions{}
+	if data, err := os.ReadFile(file); err == nil {
+		if index, err := tree.DecodeIndex(data); err == nil {
+			options.Index = index
+		}
+	}
+	imported, err := tree.Import(ctx, l.env.Store, l.file, options)
+	if err != nil || imported.Hashed == 0 {
+		return imported, err
+	}
+	// The index is a help only: a cache that cannot be written is no error here.
+	if data, err := tree.EncodeIndex(imported.Index); err == nil && os.MkdirAll(filepath.Dir(file), 0o755) == nil {
+		_ = fsx.WriteFile(file, data, 0o644)
+	}
+	return imported, nil
 }
 
 func (l local) stageFile(ctx context.Context) (layer, error) {

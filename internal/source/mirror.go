@@ -7,10 +7,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/git-bst/git-bst/internal/fsx"
+	"github.com/git-bst/git-bst/internal/project"
 )
 
 // readableBytes is how much of a URL its folder's name shows; the hash behind it tells them apart.
@@ -19,6 +21,36 @@ const readableBytes = 80
 // staleAfter is the age at which what a killed process left in the temporary folder is removed: no
 // download or checkout goes on for a day without touching its folder.
 const staleAfter = 24 * time.Hour
+
+// origin is where a source comes from.
+type origin struct {
+	url     string   // with its alias replaced
+	mirrors []string // other places of the same, which the project prefers
+}
+
+// all are the places to fetch from, in BuildStream's order: the project's mirrors first.
+func (o origin) all() []string { return append(slices.Clone(o.mirrors), o.url) }
+
+func originOf(p *project.Project, src project.Source) (origin, error) {
+	written, err := src.Config.Str("url")
+	if err != nil {
+		return origin{}, err
+	}
+	found := origin{}
+	if found.url, err = p.ExpandURL(written); err != nil {
+		return origin{}, err
+	}
+	alias, rest, ok := strings.Cut(written, ":")
+	if !ok || found.url == written {
+		return found, nil // only what is behind an alias has mirrors
+	}
+	for _, mirror := range p.Mirrors() {
+		for _, prefix := range mirror.Aliases[alias] {
+			found.mirrors = append(found.mirrors, prefix+rest)
+		}
+	}
+	return found, nil
+}
 
 // mirrorName is the folder's name for a URL: readable, bounded, without credentials, and different
 // for different URLs.

@@ -59,16 +59,21 @@ type Env struct {
 // defaultJobs is BuildStream's number of fetchers.
 const defaultJobs = 10
 
-// Limits bound what an archive may become. The zero value stands for the defaults.
+// Limits bound what a server may make of this machine. Zero values stand for the defaults.
 type Limits struct {
-	// UnpackedBytes is the size of all its files together. The default, 32 GiB, is twice the
+	// DownloadBytes is the size of one downloaded file; the default is 8 GiB.
+	DownloadBytes int64
+	// UnpackedBytes is the size of all files of an archive together. The default, 32 GiB, is twice the
 	// largest source release known to us.
 	UnpackedBytes int64
-	// Members is the number of its entries; the default, 4 million, is 40 times a large release's.
+	// Members is the number of an archive's entries; the default, 4 million, is 40 times a large release's.
 	Members int
 }
 
 func (l Limits) orDefault() Limits {
+	if l.DownloadBytes == 0 {
+		l.DownloadBytes = 8 << 30
+	}
 	if l.UnpackedBytes == 0 {
 		l.UnpackedBytes = 32 << 30
 	}

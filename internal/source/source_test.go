@@ -211,6 +211,16 @@ func TestLocalStagesRawFolder(t *testing.T) {
 	f.wants(f.element("kind: local\npath: files/src/run\ndirectory: /x/y"), "x/", "x/y/", `x/y/run* "2"`)
 }
 
+// TestLocalStagedAgain: what is remembered of a folder does not hide a change.
+func TestLocalStagedAgain(t *testing.T) {
+	f := newFixture(t)
+	el := f.element("kind: local\npath: src")
+	for _, content := range []string{"1", "2", "2", "3"} {
+		f.write("src/a", content, 0o644)
+		f.wants(el, fmt.Sprintf("a %q", content))
+	}
+}
+
 func TestLocalRefuses(t *testing.T) {
 	f := newFixture(t)
 	f.write("a", "1", 0o644)

@@ -66,7 +66,7 @@ func readArchive(ctx context.Context, r io.Reader, limits Limits, put putFunc) (
 			return archive{}, tooLarge(fmt.Errorf("read archive: %w", err))
 		}
 		if len(found.members)+len(found.skipped) >= limits.Members {
-			return archive{}, tooLarge(fmt.Errorf("%w: more than %d members", ErrTooLarge, limits.Members))
+			return archive{}, tooLarge(fmt.Errorf("read archive: %w: more than %d members", ErrTooLarge, limits.Members))
 		}
 		entry, keep, err := readMember(header)
 		if err != nil {
@@ -93,7 +93,7 @@ func tooLarge(err error) error {
 	if !errors.Is(err, ErrTooLarge) {
 		return err
 	}
-	return hint.Add(err, "if you trust this archive, raise the limit: git bst config source.unpacked-bytes")
+	return hint.Add(err, "what unpacks to so much is refused as a likely attack; a local source has no such limit")
 }
 
 // readMember checks one header. keep is false for what is left out.
