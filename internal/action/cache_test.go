@@ -277,3 +277,20 @@ func TestClosureOfOutputs(t *testing.T) {
 		t.Errorf("Closure has %d blobs, %v", len(seen), err)
 	}
 }
+
+// syncing is a store whose Sync is what a test says.
+type syncing struct {
+	cas.Store
+	sync func() error
+}
+
+func (s syncing) Sync(context.Context) error { return s.sync() }
+
+// TestBlobsFirst: blobs are on disk before an entry names them.
+func TestBlobsFirst(t *testing.T) {
+	blobs, lost := cas.NewMemory(), errors.New("lost")
+	cache := action.OpenCache(t.TempDir(), syncing{blobs, func() error { return lost }})
+	if _, err := cache.Put(t.Context(), action.Phase, key, outputs(t, blobs, "")); !errors.Is(err, lost) || cache.Has(t.Context(), action.Phase, key) {
+		t.Errorf("Put when Sync fails: %v", err)
+	}
+}

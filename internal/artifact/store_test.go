@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/git-bst/git-bst/internal/artifact"
 	"github.com/git-bst/git-bst/internal/bsttest"
@@ -289,4 +290,74 @@ func TestFaultyBlobs(t *testing.T) {
 		_, err := artifact.PutMetadata(ctx, s, artifact.Metadata{})
 		return err
 	})
+}
+
+// syncing is a store whose Sync is what a test says.
+type syncing struct {
+	cas.Store
+	sync func() error
+}
+
+func (s syncing) Sync(context.Context) error { return s.sync() }
+
+// TestBlobsFirst: blobs are on disk before a reference names them.
+func TestBlobsFirst(t *testing.T) {
+	ctx, blobs, ref := t.Context(), cas.NewMemory(), artifact.BuildRef(buildKey)
+	a, dir, lost := sample(t, blobs), t.TempDir(), errors.New("lost")
+	synced := false
+	store := artifact.Open(dir, syncing{blobs, func() error { synced = true; return lost }})
+	if _, err := store.Put(ctx, []artifact.Ref{ref}, a, ""); !errors.Is(err, lost) || !synced {
+		t.Errorf("Put when Sync fails: %v", err)
+	}
+	if _, err := store.Peek(ref); !errors.Is(err, cas.ErrNotFound) {
+		t.Errorf("Put when Sync fails leaves a file: %v", err)
+	}
+}
+
+func TestGetIsUse(t *testing.T) {
+	ctx, blobs, dir := t.Context(), cas.NewMemory(), t.TempDir()
+	store, ref, old := artifact.Open(dir, blobs), artifact.BuildRef(buildKey), time.Unix(1_000_000_000, 0)
+	if _, err := store.Put(ctx, []artifact.Ref{ref}, sample(t, blobs), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(filepath.Join(dir, "builds", buildKey[:2], buildKey), old, old); err != nil {
+		t.Fatal(err)
+	}
+	used := func() time.Time {
+		listed, err := store.List(ctx)
+		if err != nil || len(listed) != 1 {
+			t.Fatal(listed, err)
+		}
+		return listed[0].Used
+	}
+	if _, err := store.Peek(ref); err != nil || !used().Equal(old) {
+		t.Errorf("Peek is a use: %v, %v", used(), err)
+	}
+	if _, err := store.Get(ctx, ref); err != nil || !used().After(old) {
+		t.Errorf("Get is no use: %v, %v", used(), err)
+	}
+}
+
+func TestDigestsOnce(t *testing.T) {
+	blobs := cas.NewMemory()
+	a := sample(t, blobs)
+	a.Sources, a.BuildRoot = a.Files, a.BuildTree
+	seen := map[digest.Digest]int{}
+	if err := artifact.Digests(t.Context(), blobs, a, func(d digest.Digest) bool { seen[d]++; return true }); err != nil {
+		t.Fatal(err)
+	}
+	for d, times := range seen {
+		if times != 1 {
+			t.Errorf("%s is yielded %d times", d, times)
+		}
+	}
+	for _, d := range []digest.Digest{a.Files, a.PublicData, a.BuildTree, digest.Of([]byte("hello\n")), digest.Of([]byte("o\n")), digest.Of([]byte("made\n"))} {
+		if seen[d] == 0 {
+			t.Errorf("%s is not yielded", d)
+		}
+	}
+	count := 0
+	if err := artifact.Digests(t.Context(), blobs, a, func(digest.Digest) bool { count++; return count < 6 }); err != nil || count != 6 {
+		t.Errorf("yield was called %d times after it said stop, %v", count-6, err)
+	}
 }
