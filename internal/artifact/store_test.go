@@ -341,7 +341,7 @@ func TestGetIsUse(t *testing.T) {
 func TestDigestsOnce(t *testing.T) {
 	blobs := cas.NewMemory()
 	a := sample(t, blobs)
-	a.Sources, a.BuildRoot = a.Files, a.BuildTree
+	a.Sources, a.BuildRoot = a.Files, plant(t, blobs, map[string]string{"other": "hello\n", "twice": "hello\n"})
 	seen := map[digest.Digest]int{}
 	if err := artifact.Digests(t.Context(), blobs, a, func(d digest.Digest) bool { seen[d]++; return true }); err != nil {
 		t.Fatal(err)
@@ -359,5 +359,47 @@ func TestDigestsOnce(t *testing.T) {
 	count := 0
 	if err := artifact.Digests(t.Context(), blobs, a, func(digest.Digest) bool { count++; return count < 6 }); err != nil || count != 6 {
 		t.Errorf("yield was called %d times after it said stop, %v", count-6, err)
+	}
+}
+
+// TestCollector: what the store names survives a collection, all of it; without being named it goes.
+func TestCollector(t *testing.T) {
+	ctx, dir, ref := t.Context(), t.TempDir(), artifact.BuildRef(buildKey)
+	now := func() time.Time { return time.Now().Add(48 * time.Hour) }
+	blobs, err := cas.OpenLocal(filepath.Join(dir, "cas"), cas.Options{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, a := artifact.Open(filepath.Join(dir, "artifacts"), blobs), sample(t, blobs)
+	if _, err := store.Put(ctx, []artifact.Ref{ref}, a, ""); err != nil {
+		t.Fatal(err)
+	}
+	put(t, blobs, "nobody's")
+	keep := func(yield func(digest.Digest) bool) {
+		if err := store.Keep(ctx, nil, yield); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := blobs.GC(ctx, cas.GCOptions{BudgetBytes: 1, LowWater: 1, Grace: -1, Keep: keep}); err != nil {
+		t.Fatal(err)
+	}
+	gone, err := blobs.Missing(ctx, []digest.Digest{digest.Of([]byte("nobody's"))})
+	if err != nil || len(gone) != 1 {
+		t.Errorf("nothing was collected: %v", err)
+	}
+	err = artifact.Digests(ctx, blobs, a, func(d digest.Digest) bool {
+		if gone, err := blobs.Missing(ctx, []digest.Digest{d}); err != nil || len(gone) > 0 {
+			t.Errorf("%s was collected, %v", d, err)
+		}
+		return true
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if _, err := blobs.GC(ctx, cas.GCOptions{BudgetBytes: 1, LowWater: 1, Grace: -1}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := artifact.Open(filepath.Join(dir, "artifacts"), blobs).Get(ctx, ref); !errors.Is(err, cas.ErrNotFound) {
+		t.Errorf("Get of what was collected: %v", err)
 	}
 }
