@@ -199,11 +199,12 @@ func TestInterruptWithinASecond(t *testing.T) {
 func TestInterruptLeavesTimeToClean(t *testing.T) {
 	all(t, func(t *testing.T, spec sandbox.Spec) {
 		path, _, ready := alive(t, &spec)
+		spec.Grace = 20 * time.Second // it is not used up
 		dir := filepath.Dir(path)
 		spec.Env = []string{"PATH=/usr/bin:/bin"}
 		spec.Args = []string{"sh", "-c", "sh -c 'trap \"sleep 0.1; echo > " + dir + "/cleaned; exit\" TERM; echo ready >" + path + "; while :; do sleep 0.01; done'; true"}
 		result, took := interrupt(t, spec, ready)
-		if !result.Interrupted || result.Signal != syscall.SIGTERM || took > 500*time.Millisecond {
+		if !result.Interrupted || result.Signal != syscall.SIGTERM || took > spec.Grace/2 {
 			t.Errorf("%+v after %v", result, took)
 		}
 		if _, err := os.Stat(dir + "/cleaned"); err != nil {
