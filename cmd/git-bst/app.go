@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -61,6 +62,21 @@ func (a *app) flag(cc *cli.Context, name string) bool {
 		}
 	}
 	return false
+}
+
+// arguments are the command's arguments with the "--" that the parser takes out when it stands
+// before all of them.
+func (a *app) arguments(cc *cli.Context) []string {
+	args := cc.Args().Slice()
+	at := slices.Index(a.args, "--")
+	if at < 0 || slices.Contains(args, "--") {
+		return args
+	}
+	tail := a.args[at+1:]
+	if len(tail) > len(args) || !slices.Equal(args[len(args)-len(tail):], tail) {
+		return args
+	}
+	return slices.Insert(slices.Clone(args), len(args)-len(tail), "--")
 }
 
 // env returns a variable of the environment, "" if it is not there.

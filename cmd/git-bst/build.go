@@ -57,7 +57,9 @@ type summaryInfo struct {
 func (a *app) printSummary(report flow.Report) {
 	info := summaryInfo{Schema: "git-bst.summary", Version: 1, Verdicts: map[string]int{}, Skipped: report.Skipped, Millis: report.Took.Milliseconds()}
 	for _, outcome := range report.Outcomes {
-		info.Verdicts[string(outcome.Step.Verdict)]++
+		if !outcome.Failed {
+			info.Verdicts[string(outcome.Step.Verdict)]++
+		}
 		info.Phases += outcome.Ran
 	}
 	for _, failure := range report.Failures {
@@ -86,14 +88,16 @@ func summaryText(info summaryInfo) string {
 		}
 		text += fmt.Sprintf("%d %s", n, word.text)
 	}
-	if len(info.Failed) > 0 {
-		text += fmt.Sprintf(" (%d failed)", len(info.Failed))
+	for _, other := range []struct {
+		n    int
+		text string
+	}{{len(info.Failed), "failed"}, {len(info.Skipped), "not begun"}} {
+		if other.n > 0 {
+			if text != "" {
+				text += ", "
+			}
+			text += fmt.Sprintf("%d %s", other.n, other.text)
+		}
 	}
-	if len(info.Skipped) > 0 {
-		text += fmt.Sprintf(", %d not begun", len(info.Skipped))
-	}
-	if text == "" {
-		text = fmt.Sprintf("%d failed", len(info.Failed))
-	}
-	return text + fmt.Sprintf("; %d phases ran", info.Phases)
+	return text + fmt.Sprintf("; phases run: %d", info.Phases)
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/git-bst/git-bst/internal/config"
+	"github.com/git-bst/git-bst/internal/flow"
+	"github.com/git-bst/git-bst/internal/fsx"
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/ui"
 )
@@ -43,21 +46,28 @@ var codedErrors = []struct {
 	code int
 }{
 	{errUsage, exitUsage},
-	{errBuildFailed, exitBuildFailed},
-	{errNotCached, exitNotCached},
-	{errRefused, exitRefused},
-	{errBusy, exitBusy},
+	{flow.ErrBuildFailed, exitBuildFailed},
+	{flow.ErrNotCached, exitNotCached},
+	{flow.ErrRefused, exitRefused},
+	{config.ErrNeedsTrust, exitRefused},
+	{fsx.ErrLocked, exitBusy},
 }
 
 var (
-	errUsage       = errors.New("wrong usage")
-	errBuildFailed = errors.New("an element failed to build")
-	errNotCached   = errors.New("not cached")
-	errRefused     = errors.New("refused as unsafe")
-	errBusy        = errors.New("busy")
+	errUsage = errors.New("wrong usage")
 	// errTold is for a failure that has been printed already: it sets the code and prints nothing.
 	errTold = errors.New("already told")
 )
+
+// commandError is a command of the user's, run in a shell of ours, that failed: its exit code is ours.
+type commandError struct{ code int }
+
+func (e commandError) Error() string {
+	return fmt.Sprintf("the command ended with exit code %d", e.code)
+}
+
+// Is makes it silent: what the command had to say, it has printed.
+func (e commandError) Is(target error) bool { return target == errTold }
 
 func exitCode(ctx context.Context, err error) int {
 	if err == nil {
@@ -65,6 +75,10 @@ func exitCode(ctx context.Context, err error) int {
 	}
 	if ctx.Err() != nil {
 		return exitInterrupted
+	}
+	var command commandError
+	if errors.As(err, &command) {
+		return command.code
 	}
 	for _, coded := range codedErrors {
 		if errors.Is(err, coded.err) {

@@ -38,9 +38,14 @@ func commands() []command {
 		buildCommand(),
 		statusCommand(),
 		showCommand(),
+		explainCommand(),
+		shellCommand(),
 		artifactCommand(),
+		treeCommand(),
+		cacheCommand(),
 		configCommand(),
 		trustCommand(),
+		doctorCommand(),
 		completionCommand(),
 		versionCommand(),
 		helpCommand(),
@@ -122,7 +127,7 @@ func (a *app) leafAction(path []string, c command) cli.ActionFunc {
 			a.printHelp(path, c)
 			return nil
 		}
-		if err := checkArguments(path, c, cc.Args().Slice()); err != nil && !c.raw {
+		if err := checkArguments(path, c, a.arguments(cc)); err != nil && !c.raw {
 			return err
 		}
 		if err := a.setUp(cc); err != nil {

@@ -206,6 +206,7 @@ func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 	last := c.last
 	rec.BuildTree, rec.Times, rec.InstallTree, rec.InstallTimes = last.BuildTree, last.BuildTimes, last.InstallTree, last.InstallTimes
 	rec.Tmp, rec.Shm, rec.Log = last.Tmp, last.Shm, last.Log
+	ran := Built{Ran: phasesRun(*rec)}
 	var failure *Failure
 	switch {
 	case err == nil:
@@ -221,7 +222,7 @@ func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 		return Built{}, err
 	}
 	if putErr := e.putRecord(detached(ctx), c.job, *rec); putErr != nil {
-		return Built{}, errors.Join(err, putErr)
+		return ran, errors.Join(err, putErr)
 	}
-	return Built{}, err
+	return ran, err
 }

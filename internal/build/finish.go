@@ -22,13 +22,18 @@ func (e *Env) finish(ctx context.Context, job Job, rec record.Record, phases []r
 	if _, err := e.Artifacts.Put(ctx, job.Refs, made, rec.ID); err != nil {
 		return Built{}, fmt.Errorf("store the artifact: %w", err)
 	}
+	return Built{Artifact: made, Files: rec.Files, BuildKey: job.Chain.Build, Record: rec.ID, Trust: rec.Trust, Ran: phasesRun(rec)}, nil
+}
+
+// phasesRun counts the phases that ran, the one that failed too.
+func phasesRun(rec record.Record) int {
 	ran := 0
 	for _, phase := range rec.Phases {
 		if phase.How == record.Run {
 			ran++
 		}
 	}
-	return Built{Artifact: made, Files: rec.Files, BuildKey: job.Chain.Build, Record: rec.ID, Trust: rec.Trust, Ran: ran}, nil
+	return ran
 }
 
 // describe makes the artifact's message and puts the blobs that it names.

@@ -25,6 +25,7 @@ type Outcome struct {
 	Step   plan.Step
 	Key    string // strict key, or the key of the artifact
 	Strict bool   // whether Key is BuildStream's
+	Failed bool   // its commands failed, or it could not be built
 	Ran    int    // phases that ran
 	Took   time.Duration
 }
@@ -154,11 +155,11 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 	if step.Verdict == plan.Skip {
 		return s.skip(ctx, n, job, step, outcome)
 	}
-	if err := s.prepare(ctx, g, n, step); err != nil {
+	if err := s.prepare(ctx, n, step); err != nil {
 		return fmt.Errorf("build %s: %w", n.element.Name, err)
 	}
 	built, err := s.env.Do(ctx, job, step)
-	*outcome = Outcome{Step: step, Key: job.Refs[0].Key, Strict: job.Strict != "", Ran: built.Ran, Took: built.Took}
+	*outcome = Outcome{Step: step, Key: job.Refs[0].Key, Strict: job.Strict != "", Ran: built.Ran, Took: built.Took, Failed: err != nil}
 	if err != nil {
 		var failure *build.Failure
 		if errors.As(err, &failure) {
@@ -222,22 +223,31 @@ func (s *Session) lookUpAgain(ctx context.Context, g *graph, n *node, job build.
 }
 
 // prepare puts into the store what the step reads from the work tree (rule 26).
-func (s *Session) prepare(ctx context.Context, g *graph, n *node, step plan.Step) error {
+func (s *Session) prepare(ctx context.Context, n *node, step plan.Step) error {
 	if step.Verdict != plan.Clean && step.Verdict != plan.Resume {
 		return nil
 	}
-	for i, id := range n.sources {
-		if id.InPlace {
-			root, err := s.inPlace(ctx, n.element, n.element.Sources[i])
-			if err != nil {
-				return err
-			}
-			if err := s.repo.Ensure(ctx, *s.snap, root); err != nil {
-				return err
-			}
-		}
+	if err := s.ensureSources(ctx, n); err != nil {
+		return err
 	}
 	return s.chooseSandbox(ctx)
+}
+
+// ensureSources puts into the store the blobs of n's sources that are known by digest only.
+func (s *Session) ensureSources(ctx context.Context, n *node) error {
+	for i, id := range n.sources {
+		if !id.InPlace {
+			continue
+		}
+		root, err := s.inPlace(ctx, n.element, n.element.Sources[i])
+		if err != nil {
+			return err
+		}
+		if err := s.repo.Ensure(ctx, *s.snap, root); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // StatusRow is the plan for one element, not carried out.

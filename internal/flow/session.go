@@ -176,11 +176,12 @@ func (s *Session) chooseSandbox(ctx context.Context) error {
 	return s.sandboxErr
 }
 
-func chooseSandbox(_ context.Context, name string) (sandbox.Kind, error) {
+// chooseSandbox returns the kind of this name; auto is the best that works on this machine.
+func chooseSandbox(ctx context.Context, name string) (sandbox.Kind, error) {
 	for _, kind := range []sandbox.Kind{sandbox.Namespaces, sandbox.Bubblewrap, sandbox.None} {
 		if kind.String() == name {
 			return kind, nil
 		}
 	}
-	return sandbox.Namespaces, nil
+	return sandbox.Probe(ctx).Choose()
 }

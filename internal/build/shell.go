@@ -1,0 +1,85 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/git-bst/git-bst/internal/action"
+	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/fsx"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/sandbox"
+	"github.com/git-bst/git-bst/internal/tree"
+)
+
+// Shell is a command to be run by hand where an element is built or runs.
+type Shell struct {
+	Job     Job
+	Record  *record.Record // whose build tree is entered; nil: the staged sources
+	Runtime digest.Digest  // without a build: files that are shown at the install root; zero for none
+	Command []string       // none: an interactive sh
+	TTY     *os.File       // the user's terminal; nil: none
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+}
+
+// Enter runs a shell's command on private copies: what it changes is gone afterwards. The result's
+// exit code is the command's own.
+func (e *Env) Enter(ctx context.Context, shell Shell) (sandbox.Result, error) {
+	work := e.dir("work", "shell-"+fsx.TempName(""))
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return sandbox.Result{}, err
+	}
+	defer func() { _ = fsx.RemoveAll(work) }()
+	c := &chain{env: e, job: shell.Job, dir: work, index: map[string]*tree.StatIndex{}}
+	if err := c.furnish(ctx, shell); err != nil {
+		return sandbox.Result{}, err
+	}
+	var err error
+	if c.root, err = e.sysroot(ctx, shell.Job, work); err != nil {
+		return sandbox.Result{}, err
+	}
+	defer c.root.release()
+	spec := c.spec()
+	spec.Timeout = 0
+	spec.Args = shell.Command
+	if len(spec.Args) == 0 {
+		spec.Args = []string{"sh", "-i"}
+	}
+	environment := map[string]string{}
+	for name, value := range shell.Job.Recipe.Env {
+		environment[name] = value
+	}
+	if environment["TERM"] == "" || shell.TTY != nil {
+		environment["TERM"] = "xterm"
+	}
+	spec.Env = environ(environment, spec.Dir)
+	spec.TTY, spec.Stdin, spec.Stdout, spec.Stderr = shell.TTY, shell.Stdin, shell.Stdout, shell.Stderr
+	return sandbox.Run(ctx, spec)
+}
+
+// furnish fills the work folder with a record's state, the runtime files or the staged sources.
+func (c *chain) furnish(ctx context.Context, shell Shell) error {
+	switch rec := shell.Record; {
+	case rec != nil:
+		return c.restore(ctx, action.Outputs{BuildTree: rec.BuildTree, BuildTimes: rec.Times,
+			InstallTree: rec.InstallTree, InstallTimes: rec.InstallTimes, Tmp: rec.Tmp, Shm: rec.Shm})
+	case !shell.Runtime.IsZero():
+		for _, folder := range []string{"build", "tmp", "shm"} {
+			if err := os.MkdirAll(c.path(folder), 0o755); err != nil {
+				return err
+			}
+		}
+		options := tree.ExportOptions{Default: time.Unix(SourceTime, 0)}
+		if err := tree.Export(ctx, c.env.CAS, shell.Runtime, c.path("install"), options); err != nil {
+			return fmt.Errorf("stage the artifact: %w", err)
+		}
+		return nil
+	default:
+		return c.stage(ctx)
+	}
+}
