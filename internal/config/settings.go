@@ -60,7 +60,7 @@ func Settings() []Setting {
 		{Key: "build.timeout", Form: Duration, Default: "none", Doc: "How long the build of one element may take."},
 		{Key: "cache.budget", Form: Share, Default: "10%", Consent: Asked, Doc: "How large the cache may become; a percentage is of the disk that it is on."},
 		{Key: "cache.dir", Form: Path, Consent: Asked, Doc: "Where builds are kept; by default $XDG_CACHE_HOME/git-bst."},
-		{Key: "cache.keep-buildtrees", Form: Choice, Default: "auto", Choices: []string{"auto", "always", "never"}, Doc: "Whether build trees are kept; auto keeps them while there is room."},
+		{Key: "cache.keep-buildtrees", Form: Choice, Default: "auto", Choices: []string{"auto", "always", "never"}, Doc: "Whether build trees are kept in artifacts; auto keeps those of failed builds, as BuildStream does."},
 		{Key: "fetch.jobs", Form: Count, Default: "4", Doc: "How many sources are downloaded at once."},
 		{Key: "fetch.max-size", Form: Size, Default: "8G", Consent: Asked, Doc: "How large one downloaded source may be."},
 		{Key: "log.lines", Form: Count, Default: "30", Doc: "How many lines of a failed phase's log are shown."},

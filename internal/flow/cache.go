@@ -1,0 +1,192 @@
+package flow
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/git-bst/git-bst/internal/action"
+	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/fsx"
+)
+
+// CacheStatus says what the cache holds.
+type CacheStatus struct {
+	Dir         string
+	ReadOnly    bool
+	Blobs       int
+	Bytes       int64 // of the blobs, on disk
+	BudgetBytes int64
+	Disk        fsx.Disk
+	Artifacts   int // references
+	Phases      int // entries of the phase cache
+}
+
+// CacheStatus counts what the cache holds.
+func (s *Session) CacheStatus(ctx context.Context) (CacheStatus, error) {
+	status := CacheStatus{Dir: s.config.Cache.Dir, ReadOnly: s.cas.ReadOnly()}
+	usage, err := s.cas.Usage(ctx)
+	if err != nil {
+		return status, err
+	}
+	status.Blobs, status.Bytes = usage.Blobs, usage.Bytes
+	if status.Disk, err = fsx.DiskFree(status.Dir); err != nil {
+		return status, err
+	}
+	status.BudgetBytes = s.config.Cache.Budget.Of(status.Disk.TotalBytes)
+	refs, err := s.env.Artifacts.List(ctx)
+	if err != nil {
+		return status, err
+	}
+	status.Artifacts = len(refs)
+	err = s.env.Phases.Each(ctx, func(action.CacheEntry) error { status.Phases++; return nil }, nil)
+	return status, err
+}
+
+// GarbageReport says what CollectGarbage did.
+type GarbageReport struct {
+	cas.GCReport
+	References int // artifacts and cached phases that were given up
+}
+
+// keepShare is the part of the budget that what was used last may fill; the rest is left to what
+// no reference names: sources, logs, trees of old records. Below cas's low-water mark of 90 %, so
+// that a collection ends with room for some builds.
+const keepShare = 0.8
+
+// CollectGarbage brings the cache within a budget. Artifacts and cached phases go as a whole, those
+// used longest ago first; then blobs that nothing kept needs. What a running build uses stays.
+func (s *Session) CollectGarbage(ctx context.Context, budgetBytes int64) (GarbageReport, error) {
+	s.Close() // our own lease would keep all that is there
+	var report GarbageReport
+	kept, err := s.giveUpOldest(ctx, budgetBytes, &report)
+	if err != nil {
+		return report, fmt.Errorf("collect garbage: %w", err)
+	}
+	report.GCReport, err = s.cas.GC(ctx, cas.GCOptions{
+		BudgetBytes: budgetBytes, Now: s.options.Now,
+		Keep: func(yield func(digest.Digest) bool) {
+			for d := range kept {
+				if !yield(d) {
+					return
+				}
+			}
+		},
+	})
+	if err != nil {
+		return report, fmt.Errorf("collect garbage: %w", err)
+	}
+	return report, s.sweep(ctx)
+}
+
+// staleAfter is the age from which a temporary file is a killed process's.
+const staleAfter = 24 * time.Hour
+
+func (s *Session) sweep(ctx context.Context) error {
+	old := s.options.Now().Add(-staleAfter)
+	for _, sweep := range []func(context.Context, time.Time) error{s.env.Artifacts.Sweep, s.env.Records.Sweep, s.env.Phases.Sweep} {
+		if err := sweep(ctx, old); err != nil {
+			return fmt.Errorf("collect garbage: %w", err)
+		}
+	}
+	return nil
+}
+
+// A reference is something that names blobs and can be given up.
+type reference struct {
+	used   time.Time
+	roots  artifact.Roots
+	remove func() error
+}
+
+// giveUpOldest removes the references that don't fit into the budget any more and returns the
+// blobs of the others. Within the budget nothing is given up.
+func (s *Session) giveUpOldest(ctx context.Context, budgetBytes int64, report *GarbageReport) (map[digest.Digest]bool, error) {
+	usage, err := s.cas.Usage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if usage.Bytes <= budgetBytes {
+		return nil, nil
+	}
+	references, err := s.references(ctx)
+	if err != nil {
+		return nil, err
+	}
+	room := int64(float64(budgetBytes) * keepShare)
+	kept := map[digest.Digest]bool{}
+	for _, r := range references {
+		added, size := []digest.Digest(nil), int64(0)
+		err := artifact.Closure(ctx, s.cas, r.roots, func(d digest.Digest) bool {
+			if !kept[d] {
+				added, size = append(added, d), size+d.Size()
+			}
+			return true
+		})
+		if err != nil {
+			return nil, err
+		}
+		if room -= size; room >= 0 {
+			for _, d := range added {
+				kept[d] = true
+			}
+			continue
+		}
+		if err := r.remove(); err != nil {
+			return nil, err
+		}
+		report.References++
+	}
+	return kept, nil
+}
+
+// references lists all artifacts and cached phases, the one used last first. What can't be read
+// is left to fsck.
+func (s *Session) references(ctx context.Context) ([]reference, error) {
+	var out []reference
+	refs, err := s.env.Artifacts.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, listed := range refs {
+		entry, err := s.env.Artifacts.Peek(listed.Ref)
+		if err != nil {
+			continue
+		}
+		remove := func() error { return s.env.Artifacts.Delete(listed.Ref) }
+		out = append(out, reference{listed.Used, entry.Artifact.Roots(), remove})
+	}
+	err = s.env.Phases.Each(ctx, func(e action.CacheEntry) error {
+		remove := func() error { return s.env.Phases.Delete(e.Key) }
+		out = append(out, reference{e.Used, e.Outputs.Roots(), remove})
+		return nil
+	}, nil)
+	slices.SortStableFunc(out, func(a, b reference) int { return cmp.Compare(b.used.UnixNano(), a.used.UnixNano()) })
+	return out, err
+}
+
+// CacheProblem is something that CheckCache found.
+type CacheProblem struct {
+	Path     string
+	What     string
+	Repaired bool
+}
+
+// CheckCache reads the whole cache and reports all that is wrong with it. Corrupt blobs are moved
+// aside; nothing else is changed.
+func (s *Session) CheckCache(ctx context.Context, report func(CacheProblem)) error {
+	if err := s.cas.Fsck(ctx, func(p cas.Problem) { report(CacheProblem(p)) }); err != nil {
+		return fmt.Errorf("check the cache: %w", err)
+	}
+	tell := func(path string, err error) { report(CacheProblem{Path: path, What: err.Error()}) }
+	for _, check := range []func(context.Context, func(string, error)) error{s.env.Artifacts.Check, s.env.Records.Check, s.env.Phases.Check} {
+		if err := check(ctx, tell); err != nil {
+			return fmt.Errorf("check the cache: %w", err)
+		}
+	}
+	return nil
+}

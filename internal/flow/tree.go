@@ -1,0 +1,154 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/git-bst/git-bst/gitint"
+	"github.com/git-bst/git-bst/internal/build"
+	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/tree"
+)
+
+// OpenTrees opens the cache, and the repository if there is one, for commands about trees. It needs
+// no project.
+func OpenTrees(ctx context.Context, options Options) (*Session, error) {
+	s, err := OpenStores(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	s.repo, err = gitint.Open(ctx, options.Dir, gitint.Options{
+		Store: s.cas, MemoDir: filepath.Join(s.config.Cache.Dir, "memo"), Git: options.Git, Env: options.Environ,
+	})
+	if err != nil && !errors.Is(err, gitint.ErrNoRepository) {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// NamedTree is a tree that was asked for by name.
+type NamedTree struct {
+	Name      string
+	Root      digest.Digest // as it is built (rule 3)
+	Canonical digest.Digest // of git's own blobs; zero for a digest
+	OID       string        // git's id of the tree; "" for a digest
+	Commit    string
+	Dirty     bool
+	snapshot  *gitint.Snapshot
+}
+
+// Tree finds a tree by its name: "work" is what git add -A and a commit would record, "index" what
+// is staged, "digest:HASH/SIZE" a tree of the cache, all else a commit.
+func (s *Session) Tree(ctx context.Context, name string) (NamedTree, error) {
+	if text, ok := strings.CutPrefix(name, "digest:"); ok {
+		root, err := digest.Parse(text)
+		if err != nil {
+			return NamedTree{}, fmt.Errorf("find tree %s: %w", name, err)
+		}
+		return NamedTree{Name: name, Root: root}, nil
+	}
+	if s.repo == nil {
+		err := fmt.Errorf("find tree %s: %w", name, gitint.ErrNoRepository)
+		return NamedTree{}, hint.Add(err, "outside of a repository, name it digest:HASH/SIZE")
+	}
+	take := func(ctx context.Context) (gitint.Snapshot, error) { return s.repo.Commit(ctx, name) }
+	switch name {
+	case "work":
+		take = s.repo.WorkTree
+	case "index":
+		take = s.repo.Index
+	}
+	snapshot, err := take(ctx)
+	if err != nil {
+		return NamedTree{}, fmt.Errorf("find tree %s: %w", name, err)
+	}
+	return NamedTree{
+		Name: name, Root: snapshot.Staged, Canonical: snapshot.Canonical, OID: snapshot.OID,
+		Commit: snapshot.Commit, Dirty: snapshot.Dirty, snapshot: &snapshot,
+	}, nil
+}
+
+// List calls yield for everything below a path of the tree: all of it, or one level.
+func (s *Session) List(ctx context.Context, t NamedTree, path string, all bool, yield func(string, tree.Entry) error) error {
+	root := t.Root
+	if path != "" {
+		var err error
+		if root, err = tree.Subtree(ctx, s.cas, t.Root, path); err != nil {
+			return fmt.Errorf("list %s in %s: %w", path, t.Name, err)
+		}
+	}
+	err := tree.Walk(ctx, s.cas, root, func(name string, e tree.Entry) error {
+		if name == "" || name == "." {
+			return nil
+		}
+		if err := yield(name, e); err != nil {
+			return err
+		}
+		if !all && e.Kind == tree.KindDir {
+			return tree.SkipDir
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list %s: %w", t.Name, err)
+	}
+	return nil
+}
+
+// Cat writes the content of a file of the tree. What is no regular file is ErrInvalid of tree.
+func (s *Session) Cat(ctx context.Context, t NamedTree, path string, to io.Writer) error {
+	entry, err := tree.Lookup(ctx, s.cas, t.Root, path)
+	if err == nil && entry.Kind != tree.KindFile {
+		err = fmt.Errorf("%w: it is a %s, not a file", tree.ErrInvalid, entry.Kind)
+	}
+	if err == nil {
+		err = s.ensure(ctx, t)
+	}
+	if err != nil {
+		return fmt.Errorf("read %s in %s: %w", path, t.Name, err)
+	}
+	blob, err := s.cas.Open(ctx, entry.Digest)
+	if err != nil {
+		return fmt.Errorf("read %s in %s: %w", path, t.Name, err)
+	}
+	defer blob.Close()
+	if _, err := io.Copy(to, blob); err != nil {
+		return fmt.Errorf("read %s in %s: %w", path, t.Name, err)
+	}
+	return nil
+}
+
+// ensure has the tree's files in the cache: git's are fetched into it only when they are needed.
+func (s *Session) ensure(ctx context.Context, t NamedTree) error {
+	if t.snapshot == nil {
+		return nil
+	}
+	return s.repo.Ensure(ctx, *t.snapshot, t.Root)
+}
+
+// DiffTrees compares two trees.
+func (s *Session) DiffTrees(ctx context.Context, a, b NamedTree) ([]tree.Change, error) {
+	changes, err := tree.Compare(ctx, s.cas, a.Root, b.Root)
+	if err != nil {
+		return nil, fmt.Errorf("compare %s and %s: %w", a.Name, b.Name, err)
+	}
+	return changes, nil
+}
+
+// CheckOut writes a tree into a folder that is empty or does not exist.
+func (s *Session) CheckOut(ctx context.Context, t NamedTree, dir string) error {
+	if err := s.ensure(ctx, t); err != nil {
+		return fmt.Errorf("check out %s: %w", t.Name, err)
+	}
+	if err := tree.Export(ctx, s.cas, t.Root, dir, tree.ExportOptions{Default: time.Unix(build.SourceTime, 0)}); err != nil {
+		return fmt.Errorf("check out %s: %w", t.Name, err)
+	}
+	return nil
+}
