@@ -28,6 +28,7 @@ type conversion struct {
 	nodes    map[string]*node
 	blobs    map[string]blobUse // blobs to identify
 	contents map[string][]byte  // links' targets
+	made     int                // directories made so far
 }
 
 // linker says which files a submodule has: the path and the commit that the tree names, to the
@@ -49,7 +50,7 @@ type blobUse struct{ path, mode string }
 // Limits on what a tree may be, far above any real one.
 const (
 	maxDepth   = 4096
-	maxObjects = 20_000_000
+	maxObjects = 10_000_000
 )
 
 // convert returns the canonical digest of a tree.
@@ -192,6 +193,9 @@ func (c *conversion) markLinked(n *node, seen map[string]bool) bool {
 func (c *conversion) resolve(ctx context.Context, n *node, where string) (memoValue, error) {
 	if !n.digest.IsZero() {
 		return memoValue{digest: n.digest, flags: n.flags}, nil
+	}
+	if c.made++; c.made > maxObjects { // a tree with submodules is made anew in each place
+		return memoValue{}, fmt.Errorf("%w: tree %s is too large", ErrGit, n.oid)
 	}
 	var dir tree.Directory
 	var flags memoFlags

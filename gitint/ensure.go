@@ -8,6 +8,9 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/hint"
@@ -56,11 +59,21 @@ func (r *Repo) fetchBlobs(ctx context.Context, _ Snapshot, want map[digest.Diges
 	}
 	objects := r.objects()
 	defer objects.Close()
-	return objects.each(ctx, oids, func(i int, _ string, size int64, body io.Reader) error {
-		d, err := r.saveBlob(ctx, oids[i], size, body)
-		delete(want, d)
-		return err
-	})
+	var mu sync.Mutex // of want
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(identifyJobs)
+	for part := range slices.Chunk(oids, max(len(oids)/identifyJobs+1, batchBulk)) {
+		group.Go(func() error {
+			return objects.each(ctx, part, func(i int, _ string, size int64, body io.Reader) error {
+				d, err := r.saveBlob(ctx, part[i], size, body)
+				mu.Lock()
+				defer mu.Unlock()
+				delete(want, d)
+				return err
+			})
+		})
+	}
+	return group.Wait()
 }
 
 // present returns those of the object ids that the repository has.

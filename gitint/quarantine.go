@@ -10,8 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"github.com/git-bst/git-bst/internal/fsx"
 )
 
 // quarantine is a folder in "<git dir>/bst" with a copy of the index and an object directory of
@@ -19,9 +17,8 @@ import (
 //
 // One thing outlives it, see base.
 type quarantine struct {
-	repo     *Repo
-	home     string // <git dir>/bst
-	dir      string // the folder of this run
+	repo *Repo
+	scratch
 	index    string // the copy
 	objects  string // what git adds
 	base     base
@@ -29,38 +26,18 @@ type quarantine struct {
 }
 
 // newQuarantine makes the folder.
-func newQuarantine(r *Repo) (*quarantine, error) {
-	home, dir, err := r.scratch("quarantine-")
+func newQuarantine(ctx context.Context, r *Repo) (*quarantine, error) {
+	scratch, err := r.scratch(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("make quarantine: %w", err)
 	}
-	q := &quarantine{repo: r, home: home, dir: dir, index: filepath.Join(dir, "index"), objects: filepath.Join(dir, "objects")}
+	q := &quarantine{repo: r, scratch: scratch, index: filepath.Join(scratch.dir, "index"), objects: filepath.Join(scratch.dir, "objects")}
 	if err := os.Mkdir(q.objects, 0o777); err != nil {
 		q.close()
 		return nil, fmt.Errorf("make quarantine: %w", err)
 	}
 	return q, nil
 }
-
-// scratch makes a new folder for one call in "<git dir>/bst". Where the git directory cannot be
-// written, it is beside the memo.
-func (r *Repo) scratch(prefix string) (home, dir string, err error) {
-	home = filepath.Join(r.place.gitDir, "bst")
-	if dir, err = makeFolder(home, prefix); errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
-		home = filepath.Join(r.opts.MemoDir, "git", strings.ReplaceAll(strings.Trim(r.place.gitDir, "/"), "/", "%"))
-		dir, err = makeFolder(home, prefix)
-	}
-	return home, dir, err
-}
-
-func makeFolder(home, prefix string) (string, error) {
-	if err := os.MkdirAll(home, 0o777); err != nil {
-		return "", err
-	}
-	return os.MkdirTemp(home, prefix)
-}
-
-func (q *quarantine) close() { _ = fsx.RemoveAll(q.dir) }
 
 // env points git at the copy of the index and at the quarantine, the repository's objects behind.
 func (q *quarantine) env() []string {

@@ -44,12 +44,12 @@ func (v *view) converted(ctx context.Context) (changes, error) {
 			return changed, nil
 		}
 	}
-	_, dir, err := r.scratch("stage-")
+	scratch, err := r.scratch(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	c := &checkout{view: v, dir: dir}
+	defer scratch.close()
+	c := &checkout{view: v, dir: scratch.dir}
 	changed, err := c.run(ctx)
 	if err != nil {
 		return nil, err

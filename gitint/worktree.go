@@ -53,7 +53,7 @@ func (r *Repo) quarantined(ctx context.Context, make func(*quarantine, context.C
 	if r.place.topLevel == "" {
 		return Snapshot{}, ErrBare
 	}
-	q, err := newQuarantine(r)
+	q, err := newQuarantine(ctx, r)
 	if err != nil {
 		return Snapshot{}, err
 	}

@@ -1,0 +1,184 @@
+package gitint_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/git-bst/git-bst/gitint"
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/hint"
+)
+
+func TestMirrorHasCommitsOnly(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.write(".gitattributes", "a eol=crlf\n")
+	w.basic()
+	want, err := w.open().Commit(ctx, "main")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.git("clone", "-q", "--mirror", ".", "../mirror.git")
+	w.opts.MemoDir = filepath.Join(w.home, "memo2")
+	r, err := gitint.OpenGitDir(ctx, filepath.Join(w.home, "mirror.git"), w.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Commit(ctx, "refs/heads/main")
+	if err != nil || got.Staged != want.Staged || got.Commit != want.Commit {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+	if err := r.Ensure(ctx, got, got.Staged); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.WorkTree(ctx); !errors.Is(err, gitint.ErrBare) {
+		t.Errorf("WorkTree = %v", err)
+	}
+}
+
+// TestForeignOwner asks git to take the repository for another user's.
+func TestForeignOwner(t *testing.T) {
+	w := newWorld(t)
+	w.write("../git", "#!/bin/sh\nGIT_TEST_ASSUME_DIFFERENT_OWNER=1 exec git \"$@\"\n")
+	w.sh("chmod +x ../git")
+	w.opts.Git = filepath.Join(w.home, "git")
+	_, err := gitint.Open(context.Background(), w.repo, w.opts)
+	if !errors.Is(err, gitint.ErrUnsafe) || !strings.Contains(strings.Join(hint.Lines(err), ""), "safe.directory") {
+		t.Errorf("%v, hints %q", err, hint.Lines(err))
+	}
+}
+
+// TestKeptIndexDoesNotRemember changes what git add -A would do between two snapshots; what the
+// first one learned must not show in the second.
+func TestKeptIndexDoesNotRemember(t *testing.T) {
+	ctx := context.Background()
+	for _, test := range []struct{ name, first, second string }{
+		{"untracked, then ignored", "echo n > n", "echo n > .gitignore"},
+		{"untracked, then excluded", "echo n > n", "echo n > .git/info/exclude"},
+		{"touched, then other configuration", "printf '1\\r\\n' > a; git add a; git commit -qm m; touch a", "git config core.autocrlf input; touch a"},
+		{"attributes", "printf '1\\r\\n' > x", "echo 'x text' > .gitattributes"},
+		{"removed, then back and ignored", "rm c", "echo c > .gitignore; echo back > c"},
+		{"staged", "touch a; git status", "echo s > a; git add a; rm a"},
+		{"reset", "echo 2 > a; git commit -qam 2; touch a", "git reset -q --soft HEAD~1; echo 3 > c"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.basic()
+			w.sh(test.first)
+			r := w.open()
+			for range 2 {
+				if _, err := r.WorkTree(ctx); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.sh(test.second)
+			s, err := w.open().WorkTree(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.commit()
+			if c, err := r.Commit(ctx, "HEAD"); err != nil || c.OID != s.OID || c.Canonical != s.Canonical {
+				t.Errorf("work tree %s, commit %s, %v", s.OID, c.OID, err)
+			}
+		})
+	}
+}
+
+func TestTouchedFilesAreReadOnce(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.basic()
+	w.sh("find . -path ./.git -prune -o -exec touch -h -d 2001-01-01 {} +") // older than any index
+	r := w.open()
+	if _, err := r.WorkTree(ctx); err != nil {
+		t.Fatal(err)
+	}
+	kept := filepath.Join(r.GitDir(), "bst", "base")
+	first, err := os.Stat(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, err := r.WorkTree(ctx); err != nil || s.Dirty {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if second, err := os.Stat(kept); err != nil || !os.SameFile(first, second) {
+		t.Errorf("the index was written again: %v", err)
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.basic()
+	w.write("a", "changed")
+	want, err := w.open().WorkTree(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 4 {
+		group.Go(func() {
+			r, err := gitint.Open(ctx, w.repo, w.opts)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if s, err := r.WorkTree(ctx); err != nil || s.Canonical != want.Canonical {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
+	}
+	group.Wait()
+	left, _ := filepath.Glob(filepath.Join(w.repo, ".git", "bst", "tmp-*"))
+	if len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestKilledSnapshotIsCleanedUp(t *testing.T) {
+	w := newWorld(t)
+	w.basic()
+	w.write(".git/bst/tmp-killed/objects/ab/cd", "rest")
+	if _, err := w.open().WorkTree(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(w.repo, ".git/bst/tmp-killed")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it is still there: %v", err)
+	}
+}
+
+// TestStoreLost empties the store under a memo that knows everything.
+func TestStoreLost(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.write(".gitattributes", "c eol=crlf\n")
+	w.basic()
+	w.write("a", "dirty")
+	first, err := w.open().WorkTree(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := cas.OpenLocal(filepath.Join(w.home, "cas2"), cas.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	w.opts.Store = store
+	r := w.open()
+	s, err := r.WorkTree(ctx)
+	if err != nil || s.Staged != first.Staged {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if err := r.Ensure(ctx, s, s.Staged); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.content(s.Staged, "a") + w.content(s.Staged, "c"); got != "dirtythree\r\n" {
+		t.Errorf("%q", got)
+	}
+}
