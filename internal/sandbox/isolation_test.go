@@ -136,7 +136,9 @@ func TestSurroundings(t *testing.T) {
 		says(t, spec, "umask; ulimit -c; pwd; readlink /proc/self/fd/0; ls /proc/self/fd | tr '\\n' ' '", "0022\n0\n/usr/lib\n/dev/null\n0 1 2 3 ") // 3 is ls's own
 		says(t, spec, "[ $(cut -d' ' -f6 /proc/self/stat) != 0 ] && (: </dev/tty) 2>/dev/null || echo no terminal", "no terminal\n")
 		says(t, spec, "echo x > /dev/null; head -c 3 /dev/zero | od -An -tx1; head -c 8 /dev/urandom | wc -c; echo y > /dev/stdout; test -c /dev/pts/ptmx && test -w /dev/shm && stat -c %a /tmp /dev/shm", " 00 00 00\n8\ny\n1777\n1777\n")
-		says(t, spec, "ls /proc | grep -c '^[0-9]'", "4\n") // init, sh, ls, grep
+		if !sharedProc(t, spec) {
+			says(t, spec, "ls /proc | grep -c '^[0-9]'", "4\n") // init, sh, ls, grep
+		}
 	})
 }
 
@@ -179,6 +181,9 @@ func TestBinds(t *testing.T) {
 func TestNested(t *testing.T) {
 	needs(t, sandbox.Namespaces)
 	spec := sandbox.Spec{UID: 1000, GID: 1000, Binds: []sandbox.Bind{{Source: executable(t), Target: helper}}}
+	if sharedProc(t, spec) {
+		t.Skip("NOT TESTED on this machine: it masks /proc, where the map of a user namespace is written")
+	}
 	says(t, spec, "exec "+helper+" nested", "nested\n")
 	spec.UID, spec.GID = 0, 0
 	if _, out := run(t, spec, "exec "+helper+" nested"); !strings.Contains(out, sandbox.ErrUnavailable.Error()) {
@@ -239,3 +244,9 @@ func loop(t *testing.T) string {
 
 // owner is the user that a file belongs to.
 func owner(info os.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }
+
+// sharedProc reports whether the machine (a container) forbids a /proc of the sandbox's own.
+func sharedProc(t *testing.T, spec sandbox.Spec) bool {
+	_, out := run(t, spec, "grep NSpid: /proc/self/status | wc -w") // one word more for each namespace
+	return out != "2\n"
+}

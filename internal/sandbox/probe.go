@@ -1,9 +1,11 @@
 package sandbox
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -37,7 +39,7 @@ func (r Report) Choose() (Kind, error) {
 	case r.bubblewrap == nil:
 		return Bubblewrap, nil
 	}
-	return Namespaces, hint.Add(r.namespaces, "git bst doctor")
+	return Namespaces, hint.Add(r.namespaces, askDoctor)
 }
 
 // Probe tries the sandboxes, which takes some ten milliseconds, and looks at what may hinder
@@ -46,14 +48,15 @@ func Probe(ctx context.Context) Report {
 	spec := Spec{Args: []string{"true"}, Env: []string{"PATH=/usr/bin:/bin"}}
 	_, found, err := runWith(ctx, spec, func(o *order) { o.Probe = true })
 	report := Report{namespaces: err}
-	spec.Kind = Bubblewrap
+	var said bytes.Buffer
+	spec.Kind, spec.Stderr = Bubblewrap, &said
 	_, report.bubblewrap = Run(ctx, spec)
 	m := machine{read: readText, exists: exists, sysctl: readSysctl}
 	report.Checks = append(report.Checks, tried("namespaces", err), m.settings(err))
 	if err == nil {
 		report.Checks = append(report.Checks, inside(found)...)
 	}
-	report.Checks = append(report.Checks, bubblewrapCheck(report), m.container(err), m.inotify())
+	report.Checks = append(report.Checks, bubblewrapCheck(report, strings.TrimSpace(said.String())), m.container(err), m.inotify())
 	return report
 }
 
@@ -62,19 +65,28 @@ func tried(name string, err error) Check {
 	if err == nil {
 		return Check{Name: name, OK: true, Detail: "a sandbox of its own namespaces works"}
 	}
-	return Check{Name: name, Detail: err.Error(), Advice: strings.Join(hint.Lines(err), "\n")}
+	return Check{Name: name, Detail: err.Error(), Advice: orElse(advice(err), "see the other lines")}
+}
+
+// advice is what an error's hints say, but not to ask doctor, which is us.
+func advice(err error) string {
+	lines := slices.DeleteFunc(slices.Clone(hint.Lines(err)), func(line string) bool { return line == askDoctor })
+	return strings.Join(lines, "\n")
 }
 
 // bubblewrapCheck: it is needed only where our own namespaces are forbidden.
-func bubblewrapCheck(r Report) Check {
+func bubblewrapCheck(r Report, said string) Check {
 	path, err := findBwrap()
 	switch {
 	case err != nil && r.namespaces == nil:
 		return Check{Name: "bubblewrap", OK: true, Detail: "not installed, and not needed"}
 	case err != nil:
 		return Check{Name: "bubblewrap", Detail: "not installed", Advice: "install bubblewrap: it may be allowed what git-bst is not"}
+	case r.bubblewrap != nil && r.namespaces == nil:
+		return Check{Name: "bubblewrap", OK: true, Detail: path + " fails, but is not needed: " + orElse(said, r.bubblewrap.Error())}
 	case r.bubblewrap != nil:
-		return Check{Name: "bubblewrap", OK: r.namespaces == nil, Detail: r.bubblewrap.Error()}
+		return Check{Name: "bubblewrap", Detail: path + " fails: " + orElse(said, r.bubblewrap.Error()),
+			Advice: orElse(advice(r.bubblewrap), "see the other lines")}
 	}
 	return Check{Name: "bubblewrap", OK: true, Detail: path + " works"}
 }
@@ -125,13 +137,13 @@ func (m machine) settings(failed error) Check {
 	if len(list) == 0 && !m.exists("/proc/self/ns/user") {
 		return Check{Name: "user-namespaces", Detail: "the kernel was built without user namespaces", Advice: "use a kernel with CONFIG_USER_NS"}
 	}
-	advice := namespaceAdvice(m.sysctl)
-	c := Check{Name: "user-namespaces", OK: len(advice) == 0 || failed == nil, Detail: strings.Join(list, ", ")}
+	lines := namespaceAdvice(m.sysctl)
+	c := Check{Name: "user-namespaces", OK: len(lines) == 0 || failed == nil, Detail: strings.Join(list, ", ")}
 	if len(list) == 0 {
 		c.Detail = "the kernel has no setting for them"
 	}
 	if !c.OK {
-		c.Advice = strings.Join(advice, "\n")
+		c.Advice = strings.Join(lines, "\n")
 	}
 	return c
 }

@@ -6,19 +6,26 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/git-bst/git-bst/internal/hint"
 )
+
+// askDoctor is the hint where nothing better is known.
+const askDoctor = "git bst doctor"
 
 // unavailable says that this machine refuses the sandbox, why, and what to do.
 func unavailable(kind Kind, cause error) error {
 	if kind == Bubblewrap && errors.Is(cause, fs.ErrNotExist) {
 		return hint.Add(fmt.Errorf("%w: bubblewrap: %w", ErrUnavailable, cause), "install bubblewrap, or use the sandbox \"namespaces\"")
 	}
+	if errors.Is(cause, syscall.ENOSPC) { // what the kernel means by "no space left on device"
+		cause = fmt.Errorf("the limit of user namespaces is reached: %w", cause)
+	}
 	err := fmt.Errorf("%w: %s: %w", ErrUnavailable, kind, cause)
 	lines := namespaceAdvice(readSysctl)
 	if len(lines) == 0 {
-		lines = []string{"git bst doctor"}
+		lines = []string{askDoctor}
 	}
 	return hint.Add(err, lines...)
 }
