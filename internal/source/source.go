@@ -66,7 +66,8 @@ type Limits struct {
 	// UnpackedBytes is the size of all files of an archive together. The default, 32 GiB, is twice the
 	// largest source release known to us.
 	UnpackedBytes int64
-	// Members is the number of an archive's entries; the default, 4 million, is 40 times a large release's.
+	// Members is the number of an archive's entries; the default, a million, is twice the largest
+	// release's known to us. The memory for their names is bounded by it too: see nameBudget.
 	Members int
 }
 
@@ -78,7 +79,7 @@ func (l Limits) orDefault() Limits {
 		l.UnpackedBytes = 32 << 30
 	}
 	if l.Members == 0 {
-		l.Members = 4 << 20
+		l.Members = 1 << 20
 	}
 	return l
 }

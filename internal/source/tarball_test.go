@@ -152,8 +152,8 @@ func TestTarLimits(t *testing.T) {
 	bomb := makeTar(t, "p/a="+strings.Repeat("0", 1<<20))
 	bomb = packed(t, bomb, func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil })
 	for name, limits := range map[string]source.Limits{
-		"bytes": {UnpackedBytes: 1 << 19, Members: 10},
-		"exact": {UnpackedBytes: 1 << 20, Members: 10}, // the archive's own headers go over it
+		"bytes": {UnpackedBytes: 1 << 19, Members: 1000},
+		"exact": {UnpackedBytes: 1 << 20, Members: 1000}, // the archive's own headers go over it
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
@@ -163,9 +163,15 @@ func TestTarLimits(t *testing.T) {
 			}
 		})
 	}
-	f := newFixture(t)
-	f.env.Limits.Members = 2
-	if _, err := f.stage(f.element(f.tarball(makeTar(t, "p/a=1", "p/b=1", "p/c=1")))); !errors.Is(err, source.ErrTooLarge) {
-		t.Errorf("got %v, want ErrTooLarge", err)
+	for _, entries := range [][]string{
+		{"p/a=1", "p/b=1", "p/c=1"},
+		{"p/" + strings.Repeat("n", 600) + "=1"},
+		{"p/" + strings.Repeat("d/", 30) + "x=1"},
+	} {
+		f := newFixture(t)
+		f.env.Limits.Members = 2
+		if _, err := f.stage(f.element(f.tarball(makeTar(t, entries...)))); !errors.Is(err, source.ErrTooLarge) {
+			t.Errorf("got %v, want ErrTooLarge", err)
+		}
 	}
 }

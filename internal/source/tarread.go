@@ -56,6 +56,7 @@ func readArchive(ctx context.Context, r io.Reader, limits Limits, put putFunc) (
 	limits = limits.orDefault()
 	reader := tar.NewReader(&boundedReader{ctx: ctx, r: r, left: limits.UnpackedBytes})
 	left := limits.UnpackedBytes
+	names := nameBudget{members: limits.Members, bytes: 256 * limits.Members, depth: 8 * limits.Members}
 	var found archive
 	for {
 		header, err := reader.Next()
@@ -65,8 +66,8 @@ func readArchive(ctx context.Context, r io.Reader, limits Limits, put putFunc) (
 		if err != nil {
 			return archive{}, tooLarge(fmt.Errorf("read archive: %w", err))
 		}
-		if len(found.members)+len(found.skipped) >= limits.Members {
-			return archive{}, tooLarge(fmt.Errorf("read archive: %w: more than %d members", ErrTooLarge, limits.Members))
+		if err := names.spend(header); err != nil {
+			return archive{}, tooLarge(err)
 		}
 		entry, keep, err := readMember(header)
 		if err != nil {
@@ -87,6 +88,20 @@ func readArchive(ctx context.Context, r io.Reader, limits Limits, put putFunc) (
 		}
 		found.members = append(found.members, entry)
 	}
+}
+
+// nameBudget bounds the memory that names take: an archive's content is not kept in memory, its
+// names are. On average a member may have 256 bytes of names and be 8 folders deep.
+type nameBudget struct{ members, bytes, depth int }
+
+func (b *nameBudget) spend(h *tar.Header) error {
+	b.members--
+	b.bytes -= len(h.Name) + len(h.Linkname)
+	b.depth -= 1 + strings.Count(h.Name, "/")
+	if min(b.members, b.bytes, b.depth) < 0 {
+		return fmt.Errorf("read archive: %w: too many members, or too long names", ErrTooLarge)
+	}
+	return nil
 }
 
 func tooLarge(err error) error {
