@@ -8,6 +8,8 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/git-bst/git-bst/internal/flow"
+	"github.com/git-bst/git-bst/internal/project"
+	"github.com/git-bst/git-bst/internal/ui"
 )
 
 // showFormat is BuildStream's default format.
@@ -66,18 +68,14 @@ func runShow(a *app, cc *cli.Context) error {
 			}
 			continue
 		}
-		fmt.Fprintln(a.stdout, formatShown(format, row))
+		line := project.FormatLine(format, func(name string) (string, bool) { return symbol(row, name) })
+		fmt.Fprintln(a.stdout, ui.Safe(line))
 	}
 	return nil
 }
 
-// symbols are what a format may name.
-var symbols = map[string]func(flow.Shown) string{
-	"name": func(r flow.Shown) string { return r.Element.Name },
-	"kind": func(r flow.Shown) string { return r.Element.Kind },
-	"description": func(r flow.Shown) string {
-		return strings.Join(strings.FieldsFunc(r.Element.Description, isLineEnd), " ")
-	},
+// ourSymbols are what a format may name besides what only the project says.
+var ourSymbols = map[string]func(flow.Shown) string{
 	"key":                 func(r flow.Shown) string { return brief(r.Strict) },
 	"full-key":            func(r flow.Shown) string { return r.Strict },
 	"weak-key":            func(r flow.Shown) string { return r.Weak },
@@ -85,24 +83,31 @@ var symbols = map[string]func(flow.Shown) string{
 	"state":               func(r flow.Shown) string { return r.State },
 	"workspaced":          func(flow.Shown) string { return "" },
 	"workspace-dirs":      func(flow.Shown) string { return "" },
+	"source-info":         func(r flow.Shown) string { return r.Sources },
 	"artifact-cas-digest": func(r flow.Shown) string { return r.Files },
 }
 
-func isLineEnd(r rune) bool { return r == '\n' || r == '\r' }
+// symbol returns the value of a symbol for an element.
+func symbol(row flow.Shown, name string) (string, bool) {
+	if of, ok := ourSymbols[name]; ok {
+		return of(row), true
+	}
+	return row.Element.Symbol(name)
+}
 
 // cacheSymbols are those for which the caches are asked.
 var cacheSymbols = regexp.MustCompile(`%\{(state|build-key|artifact-cas-digest)[^}]*\}`)
 
 func asksCaches(format string) bool { return cacheSymbols.MatchString(format) }
 
-// symbolPattern is a symbol with Python's format: [[fill]align][width].
-var symbolPattern = regexp.MustCompile(`%\{([a-z-]+)([^}]*)\}`)
+var symbolPattern = regexp.MustCompile(`%\{([^}:]*)(:[^}]*)?\}`)
 
-var pythonFormat = regexp.MustCompile(`^(?::(?:(.)?([<>^]))?0?([0-9]{0,4})(?:\.([0-9]{1,4}))?s?)?$`)
+var pythonFormat = regexp.MustCompile(`^(?::(?:.?[<>^])?[0-9]{0,4}(?:\.[0-9]{1,4})?s?)?$`)
 
+// checkFormat refuses what BuildStream would not understand either.
 func checkFormat(format string) error {
 	for _, found := range symbolPattern.FindAllStringSubmatch(format, -1) {
-		if symbols[found[1]] == nil {
+		if _, ok := symbol(flow.Shown{Element: &project.Element{}, Strict: flow.UnknownKey}, found[1]); !ok {
 			return usagef("git bst show: --format: unknown symbol %q", "%{"+found[1]+"}")
 		}
 		if !pythonFormat.MatchString(found[2]) {
@@ -112,51 +117,10 @@ func checkFormat(format string) error {
 	return nil
 }
 
-func formatShown(format string, row flow.Shown) string {
-	return symbolPattern.ReplaceAllStringFunc(format, func(found string) string {
-		parts := symbolPattern.FindStringSubmatch(found)
-		return pad(symbols[parts[1]](row), pythonFormat.FindStringSubmatch(parts[2]))
-	})
-}
-
-// pad applies Python's format: fill, alignment, width, precision.
-func pad(text string, spec []string) string {
-	number := func(s string) int {
-		n := 0
-		for _, digit := range s {
-			n = n*10 + int(digit-'0')
-		}
-		return n
-	}
-	if spec == nil {
-		return text
-	}
-	runes := []rune(text)
-	if spec[4] != "" && number(spec[4]) < len(runes) {
-		runes = runes[:number(spec[4])]
-	}
-	fill := spec[1]
-	if fill == "" {
-		fill = " "
-	}
-	missing := number(spec[3]) - len(runes)
-	if missing <= 0 {
-		return string(runes)
-	}
-	before := 0
-	switch spec[2] {
-	case ">":
-		before = missing
-	case "^":
-		before = missing / 2
-	}
-	return strings.Repeat(fill, before) + string(runes) + strings.Repeat(fill, missing-before)
-}
-
 func shownInfo(row flow.Shown) map[string]interface{} {
 	info := map[string]interface{}{"schema": "git-bst.element", "version": 1}
 	for _, name := range []string{"name", "kind", "description", "full-key", "weak-key", "build-key", "state", "artifact-cas-digest"} {
-		if value := symbols[name](row); value != "" {
+		if value, _ := symbol(row, name); value != "" {
 			info[strings.ReplaceAll(name, "-", "_")] = value
 		}
 	}

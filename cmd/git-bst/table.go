@@ -41,6 +41,7 @@ func commands() []command {
 		explainCommand(),
 		shellCommand(),
 		artifactCommand(),
+		sourceCommand(),
 		treeCommand(),
 		cacheCommand(),
 		configCommand(),

@@ -2,10 +2,12 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/git-bst/git-bst/internal/artifact"
 	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/record"
 )
 
@@ -15,6 +17,12 @@ func (e *Env) finish(ctx context.Context, job Job, rec record.Record, phases []r
 	made, err := e.describe(ctx, job, rec, phases)
 	if err != nil {
 		return Built{}, fmt.Errorf("store the artifact: %w", err)
+	}
+	if rec.Artifact, err = made.Digest(); err != nil {
+		return Built{}, fmt.Errorf("store the artifact: %w", err)
+	}
+	if err := e.admit(ctx, job, rec); err != nil {
+		return Built{}, err
 	}
 	if err := e.putRecord(ctx, job, rec); err != nil {
 		return Built{}, err
@@ -34,6 +42,23 @@ func phasesRun(rec record.Record) int {
 		}
 	}
 	return ran
+}
+
+// ErrWithdrawn is returned for a result that was withdrawn before: it must not be stored again
+// (rule 34).
+var ErrWithdrawn = errors.New("that result was withdrawn")
+
+// admit refuses what was withdrawn; the job's lock is held (rule 34).
+func (e *Env) admit(ctx context.Context, job Job, rec record.Record) error {
+	_, withdrawn, err := e.Records.Withdrawn(ctx, job.Chain.Build, rec.Artifact)
+	if err != nil {
+		return fmt.Errorf("store the artifact: %w", err)
+	}
+	if withdrawn {
+		err := fmt.Errorf("store the artifact of %s: %w", job.Element, ErrWithdrawn)
+		return hint.Addf(err, "to build it without earlier results: git bst build --clean %s", job.Element)
+	}
+	return nil
 }
 
 // describe makes the artifact's message and puts the blobs that it names.

@@ -50,6 +50,7 @@ type Shown struct {
 	Build   string // build key; "" while unknown or not asked for
 	State   string // as BuildStream names it
 	Files   string // digest of the artifact's files; "" when it is not here
+	Sources string // YAML: kind, medium, address and version of each source
 }
 
 // Show describes elements without building anything.
@@ -78,7 +79,7 @@ func (s *Session) Show(ctx context.Context, request ShowRequest) ([]Shown, error
 }
 
 func (n *node) shown() Shown {
-	row := Shown{Element: n.element, Strict: n.names.Strict, Weak: n.names.Weak, State: n.state, Build: n.buildKey}
+	row := Shown{Element: n.element, Sources: sourceInfo(n.element), Strict: n.names.Strict, Weak: n.names.Weak, State: n.state, Build: n.buildKey}
 	if row.Strict == "" {
 		row.Strict = UnknownKey
 	}
@@ -206,4 +207,33 @@ func stateOf(step plan.Step) string {
 	default:
 		return "buildable"
 	}
+}
+
+// media says in BuildStream's words what kind of place a source comes from, and what its version is.
+var media = map[string]struct{ medium, version string }{
+	"local": {"local", "cas-digest"}, "patch": {"local", "sha256"}, "tar": {"remote-file", "sha256"},
+	"remote": {"remote-file", "sha256"}, "git": {"git", "commit"}, "git_repo": {"git", "commit"},
+}
+
+// sourceInfo describes e's sources as YAML.
+func sourceInfo(e *project.Element) string {
+	list := project.NewSequence()
+	for _, src := range e.Sources {
+		row := project.NewMapping()
+		row.Set("kind", project.NewScalar(src.Kind))
+		address := src.Config.Get("url")
+		if address == nil {
+			address = src.Config.Get("path")
+		}
+		if address != nil {
+			row.Set("url", project.NewScalar(address.Value()))
+		}
+		row.Set("medium", project.NewScalar(media[src.Kind].medium))
+		if ref := src.Config.Get("ref"); ref != nil {
+			row.Set("version-type", project.NewScalar(media[src.Kind].version))
+			row.Set("version", project.NewScalar(ref.Value()))
+		}
+		list = project.NewSequence(append(list.Items(), row)...)
+	}
+	return project.DumpYAML(list)
 }

@@ -1,0 +1,65 @@
+package flow
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/git-bst/git-bst/internal/build"
+	"github.com/git-bst/git-bst/internal/project"
+	"github.com/git-bst/git-bst/internal/source"
+)
+
+// FetchSources brings the sources of elements into the cache. It returns those that were not here.
+func (s *Session) FetchSources(ctx context.Context, elements []string, deps Deps) ([]string, error) {
+	g, selected, err := s.selectedElements(ctx, elements, deps)
+	if err != nil {
+		return nil, err
+	}
+	var missing []*project.Element
+	var names []string
+	for _, e := range selected {
+		if len(e.Sources) > 0 && !source.Cached(ctx, g.sources, e) {
+			missing, names = append(missing, e), append(names, e.Name)
+		}
+	}
+	env := g.sources
+	env.Progress = func(line string) {
+		s.env.Report(build.Event{Kind: build.EventNote, Element: "fetch", Lines: []string{line}})
+	}
+	return names, source.Fetch(ctx, env, missing...)
+}
+
+// TrackSources looks for the newest refs of elements' sources and writes them into their files,
+// where nothing but the ref's own text changes. It returns the refs that are new.
+func (s *Session) TrackSources(ctx context.Context, elements []string, deps Deps) ([]source.NewRef, error) {
+	g, selected, err := s.selectedElements(ctx, elements, deps)
+	if err != nil {
+		return nil, err
+	}
+	var changed []source.NewRef
+	for _, e := range selected {
+		refs, err := source.Track(ctx, g.sources, e)
+		if err != nil {
+			return changed, fmt.Errorf("track %s: %w", e.Name, err)
+		}
+		for _, ref := range refs {
+			if ref.Ref == ref.Old {
+				continue
+			}
+			if err := project.WriteRef(e, ref.Index, ref.Ref); err != nil {
+				return changed, fmt.Errorf("write the ref of %s: %w", e.Name, err)
+			}
+			changed = append(changed, ref)
+		}
+	}
+	return changed, nil
+}
+
+func (s *Session) selectedElements(ctx context.Context, elements []string, deps Deps) (*graph, []*project.Element, error) {
+	g, err := s.load(ctx, elements)
+	if err != nil {
+		return nil, nil, err
+	}
+	selected, err := g.selected(ShowRequest{Deps: deps})
+	return g, selected, err
+}
