@@ -76,7 +76,7 @@ func (g *generator) odd() string {
 	return g.one("yes", "no", "~", "null", "0x10", "2.50", "2011-01-01", "0o7", "1e3", "+1", "''", `" "`,
 		`"  both ends  "`, `"tab\tquote\"back\\ \u00e9 \U0001F600 </a> & \x7f \x01"`, "'it''s'", "é中😀", `"\u2028|\u00a0x\u00a0"`,
 		`"\x1cx\x1f"`, "'%{greeting}%'", `"%%{greeting} %{} %{1x} $%{prefix}"`, "'%{prefix}/%{late}'", `"%{empty} x %{empty}"`,
-		"!!str 12", "!!int 7", "plain text", "'#no comment'", "a:b", "1_000", "TRUE", `"multi\nline"`)
+		"!!str 12", "!!int 7", "plain text", "'#no comment'", "'a:b'", "1_000", "TRUE", `"multi\nline"`)
 }
 
 // block returns the same kind of thing as a block scalar at an indent.

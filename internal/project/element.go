@@ -140,6 +140,7 @@ func (m *maker) variables() error {
 	if m.vars, err = newVariables(node); err != nil {
 		return err
 	}
+	m.e.variableNames = node.keys
 	m.e.Variables, err = m.vars.all()
 	return err
 }
@@ -152,6 +153,7 @@ func (m *maker) environment() error {
 	if err := m.vars.expandNode(node); err != nil {
 		return err
 	}
+	m.e.environmentNames = node.keys
 	m.e.Environment = make(map[string]string, len(node.keys))
 	for i, name := range node.keys {
 		if err := node.items[i].expect(name, Scalar); err != nil {

@@ -43,6 +43,8 @@ type Element struct {
 
 	strictKey bool // keys of this kind hold the keys of what it depends on, even weak ones
 	id        int
+
+	variableNames, environmentNames []string // in the order of writing
 }
 
 // Sandbox is what an element asks of its sandbox.

@@ -64,6 +64,13 @@ func ParseYAML(data []byte, name string) (*Node, error) {
 		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
 		data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
 	}
+	if i := bytes.IndexByte(data, 0x7f); i >= 0 {
+		return nil, fail(InvalidYAML, at, "the file has the control character U+007F")
+	}
+	if bytes.HasPrefix(data, []byte("%YAML 1.2")) {
+		// The dialect is that of 1.1 whatever a file says; the library would refuse other numbers.
+		data = append([]byte("%YAML 1.1"), data[len("%YAML 1.2"):]...)
+	}
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	if err != nil {
 		return nil, syntaxError(at, err)
@@ -88,7 +95,7 @@ func ParseYAML(data []byte, name string) (*Node, error) {
 		at.Line, at.Column = root.Line, root.Column
 		return nil, fail(InvalidYAML, at, "the file must be a mapping of keys to values")
 	}
-	return (&converter{file: &file{name: name}}).convert(root, 1)
+	return (&converter{file: &file{name: name}, data: data}).convert(root, 1, root.Style&yaml.FlowStyle != 0)
 }
 
 func syntaxError(at Place, err error) error {
@@ -101,9 +108,14 @@ func syntaxError(at Place, err error) error {
 }
 
 // converter turns the YAML library's nodes into ours and refuses what the dialect lacks.
-type converter struct{ file *file }
+type converter struct {
+	file  *file
+	data  []byte
+	lines []int // offsets of lines in data, made when needed
+}
 
-func (c *converter) convert(y *yaml.Node, depth int) (*Node, error) {
+// convert returns y as a Node; flow says that it is inside brackets or braces.
+func (c *converter) convert(y *yaml.Node, depth int, flow bool) (*Node, error) {
 	at := Place{File: c.file.name, Line: y.Line, Column: y.Column}
 	switch {
 	case y.Kind == yaml.AliasNode:
@@ -116,16 +128,13 @@ func (c *converter) convert(y *yaml.Node, depth int) (*Node, error) {
 	n := &Node{file: c.file, line: int32(y.Line), column: int32(y.Column)}
 	switch y.Kind {
 	case yaml.ScalarNode:
-		if foreignTag(y) {
-			return nil, fail(InvalidYAML, at, "tag %s is not allowed", y.Tag)
-		}
 		n.value = trim(y.Value)
-		return n, nil
+		return n, c.checkScalar(y, at, flow)
 	case yaml.SequenceNode:
 		n.kind = Sequence
 		n.items = make([]*Node, 0, len(y.Content))
 		for _, item := range y.Content {
-			child, err := c.convert(item, depth+1)
+			child, err := c.convert(item, depth+1, flow || y.Style&yaml.FlowStyle != 0)
 			if err != nil {
 				return nil, err
 			}
@@ -134,10 +143,51 @@ func (c *converter) convert(y *yaml.Node, depth int) (*Node, error) {
 		return n, nil
 	}
 	n.kind = Mapping
-	return n, c.mapping(n, y, depth)
+	return n, c.mapping(n, y, depth, flow)
 }
 
-func (c *converter) mapping(n *Node, y *yaml.Node, depth int) error {
+// quoted are the styles of scalars that are not plain.
+const quoted = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+
+// checkScalar refuses tags of others, and plain scalars that BuildStream's YAML library refuses.
+func (c *converter) checkScalar(y *yaml.Node, at Place, flow bool) error {
+	switch {
+	case foreignTag(y):
+		return fail(InvalidYAML, at, "tag %s is not allowed", y.Tag)
+	case c.bareTag(y):
+		return fail(InvalidYAML, at, "tag ! is not allowed")
+	case flow && y.Style&quoted == 0 && strings.ContainsAny(y.Value, ":?"):
+		return fail(InvalidYAML, at, "text with : or ? must be quoted inside brackets and braces")
+	}
+	return nil
+}
+
+// bareTag reports the tag "!", which the library drops: then a scalar begins with it.
+func (c *converter) bareTag(y *yaml.Node) bool {
+	if y.Style&yaml.TaggedStyle != 0 || bytes.IndexByte(c.data, '!') < 0 {
+		return false
+	}
+	if c.lines == nil {
+		c.lines = []int{0}
+		for i, b := range c.data {
+			if b == '\n' {
+				c.lines = append(c.lines, i+1)
+			}
+		}
+	}
+	if y.Line < 1 || y.Line > len(c.lines) {
+		return false
+	}
+	line := c.data[c.lines[y.Line-1]:]
+	for column := y.Column; column > 1 && len(line) > 0; column-- {
+		_, size := utf8.DecodeRune(line)
+		line = line[size:]
+	}
+	return len(line) > 0 && line[0] == '!'
+}
+
+func (c *converter) mapping(n *Node, y *yaml.Node, depth int, flow bool) error {
+	flow = flow || y.Style&yaml.FlowStyle != 0
 	n.keys = make([]string, 0, len(y.Content)/2)
 	n.items = make([]*Node, 0, len(y.Content)/2)
 	for i := 0; i+1 < len(y.Content); i += 2 {
@@ -148,12 +198,15 @@ func (c *converter) mapping(n *Node, y *yaml.Node, depth int) error {
 			return fail(InvalidYAML, at, "anchors and aliases are not allowed")
 		case key.Kind != yaml.ScalarNode:
 			return fail(InvalidYAML, at, "keys must be scalars")
-		case foreignTag(key):
-			return fail(InvalidYAML, at, "tag %s is not allowed", key.Tag)
+		case key.Value == "" && key.Style&quoted == 0:
+			return fail(InvalidYAML, at, "a key is missing before the colon")
 		case n.Get(key.Value) != nil:
 			return fail(InvalidYAML, at, "duplicate key %q", key.Value)
 		}
-		value, err := c.convert(y.Content[i+1], depth+1)
+		if err := c.checkScalar(key, at, flow); err != nil {
+			return err
+		}
+		value, err := c.convert(y.Content[i+1], depth+1, flow)
 		if err != nil {
 			return err
 		}

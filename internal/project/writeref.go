@@ -1,0 +1,163 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"github.com/git-bst/git-bst/internal/fsx"
+	"github.com/git-bst/git-bst/internal/hint"
+)
+
+// ErrNotEditable is returned by WriteRef when the place of a ref cannot be changed alone.
+var ErrNotEditable = errors.New("the reference cannot be edited in place")
+
+// WriteRef sets the ref of the element's source with this index in the file that defines it, and
+// nothing else: comments, quotes and order stay. A ref that is not there yet is added to its source.
+// The new text is read again before it is written; if anything but the ref would change, nothing is
+// written and the error is ErrNotEditable. The element in memory is not changed.
+func WriteRef(e *Element, index int, ref string) error {
+	if index < 0 || index >= len(e.Sources) {
+		return fmt.Errorf("write ref of %s: there is no source %d", e.Name, index)
+	}
+	src := e.Sources[index]
+	at, replaces := src.At, false
+	if old := src.Config.Get("ref"); old != nil && !old.synthetic() {
+		at, replaces = old.At(), true
+	}
+	path := filepath.Join(e.Project.Dir, filepath.FromSlash(at.File))
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("write ref of %s: %w", e.Name, err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("write ref of %s: %w", e.Name, err)
+	}
+	text, err := editRef(string(data), at, ref, replaces)
+	if err != nil {
+		err = fmt.Errorf("write ref of %s at %s: %w", e.Name, at, err)
+		return hint.Addf(err, "set it by hand: ref: %s", ref)
+	}
+	return fsx.WriteFile(path, []byte(text), info.Mode()&fs.ModePerm)
+}
+
+// editRef returns text with the ref at a place set. The place is that of the old scalar, or of the
+// source's mapping.
+func editRef(text string, at Place, ref string, replaces bool) (string, error) {
+	want, err := ParseYAML([]byte(text), at.File)
+	if err != nil {
+		return "", err
+	}
+	target := want.findAt(at, replaces)
+	if target == nil {
+		return "", ErrNotEditable
+	}
+	var tries []string
+	if replaces {
+		target.value = ref
+		tries = replaceScalar(text, at, quote(ref))
+	} else {
+		tries = addRef(text, target, quote(ref))
+		target.Set("ref", NewScalar(ref))
+	}
+	for _, try := range tries {
+		got, err := ParseYAML([]byte(try), at.File)
+		if err == nil && reflect.DeepEqual(got.Plain(), want.Plain()) {
+			return try, nil
+		}
+	}
+	return "", ErrNotEditable
+}
+
+// findAt returns the node at a place: a scalar, or else a mapping.
+func (n *Node) findAt(at Place, scalar bool) *Node {
+	if n.At() == at && (n.kind == Scalar) == scalar && (scalar || n.kind == Mapping) {
+		return n
+	}
+	for _, item := range n.items {
+		if found := item.findAt(at, scalar); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// offsetOf returns where a place is in text, in bytes. Columns count characters.
+func offsetOf(text string, line, column int) int {
+	offset := 0
+	for ; line > 1; line-- {
+		next := strings.IndexByte(text[offset:], '\n')
+		if next < 0 {
+			return len(text)
+		}
+		offset += next + 1
+	}
+	for i := range text[offset:] {
+		if column--; column == 0 {
+			return offset + i
+		}
+	}
+	return len(text)
+}
+
+// replaceScalar returns texts in which the scalar at a place may be replaced: its end is not known,
+// so likely ones are tried.
+func replaceScalar(text string, at Place, value string) []string {
+	start := offsetOf(text, at.Line, at.Column)
+	line := text[start:]
+	if end := strings.IndexByte(line, '\n'); end >= 0 {
+		line = line[:end]
+	}
+	ends := []int{len(strings.TrimRight(line, " \t\r"))}
+	for _, mark := range []string{" #", "\t#", ",", "}", "]"} {
+		if i := strings.Index(line, mark); i >= 0 {
+			ends = append(ends, len(strings.TrimRight(line[:i], " \t")))
+		}
+	}
+	quoted := ""
+	if line != "" && (line[0] == '\'' || line[0] == '"') {
+		quoted = line[:1]
+		if i := strings.Index(line[1:], quoted); i >= 0 {
+			ends = append(ends, i+2)
+			value = quoted + strings.Trim(value, `'"`) + quoted
+		}
+	}
+	var tries []string
+	for _, end := range ends {
+		tries = append(tries, text[:start]+value+text[start+end:])
+	}
+	return tries
+}
+
+// addRef returns texts in which a ref may have been added to a source: as a line after one of its
+// scalars, the last first, or inside braces.
+func addRef(text string, source *Node, value string) []string {
+	newline := "\n"
+	if strings.Contains(text, "\r\n") {
+		newline = "\r\n"
+	}
+	indent := strings.Repeat(" ", int(source.column)-1)
+	var tries []string
+	for i := len(source.items) - 1; i >= 0; i-- {
+		item := source.items[i]
+		if item.kind != Scalar || item.synthetic() {
+			continue
+		}
+		start := offsetOf(text, int(item.line), int(item.column))
+		end := strings.IndexByte(text[start:], '\n')
+		if end < 0 {
+			tries = append(tries, text+newline+indent+"ref: "+value+newline)
+		} else {
+			tries = append(tries, text[:start+end+1]+indent+"ref: "+value+newline+text[start+end+1:])
+		}
+	}
+	if brace := offsetOf(text, int(source.line), int(source.column)); strings.HasPrefix(text[brace:], "{") {
+		tries = append(tries, text[:brace+1]+"ref: "+value+", "+text[brace+1:])
+	}
+	return tries
+}
