@@ -149,16 +149,7 @@ var cases = []struct {
 		w.git("init", "-q", "--separate-git-dir", "../apart:dir")
 		w.write("a", "x")
 	}},
-	{"conflict", func(w *world) {
-		w.basic()
-		w.git("checkout", "-q", "-b", "side")
-		w.write("a", "side")
-		w.commit()
-		w.git("checkout", "-q", "main")
-		w.write("a", "main")
-		w.commit()
-		w.tryGit("merge", "side")
-	}},
+	{"conflict", (*world).conflict},
 	{"nested repository", func(w *world) {
 		w.basic()
 		w.sh("git init -q inner; cd inner; echo i > i; git add i; git commit -q -m i")
@@ -192,6 +183,20 @@ func (w *world) commit() {
 	w.t.Helper()
 	w.git("add", "-A")
 	w.git("commit", "-q", "--allow-empty", "-m", "m")
+}
+
+// conflict ends in the middle of a merge that both sides changed a in.
+func (w *world) conflict() {
+	w.basic()
+	w.git("checkout", "-q", "-b", "side")
+	w.write("a", "side")
+	w.commit()
+	w.git("checkout", "-q", "main")
+	w.write("a", "main")
+	w.commit()
+	if out, err := w.tryGit("merge", "side"); err == nil {
+		w.t.Fatalf("the merge has no conflict: %s", out)
+	}
 }
 
 func (w *world) submodule() {

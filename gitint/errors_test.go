@@ -28,16 +28,7 @@ func TestErrors(t *testing.T) {
 		want  error
 		says  string
 	}{
-		{"conflicted index", func(w *world) {
-			w.basic()
-			w.git("checkout", "-q", "-b", "side")
-			w.write("a", "side")
-			w.commit()
-			w.git("checkout", "-q", "main")
-			w.write("a", "main")
-			w.commit()
-			w.tryGit("merge", "side")
-		}, index, gitint.ErrConflicted, "a: "},
+		{"conflicted index", (*world).conflict, index, gitint.ErrConflicted, "a: "},
 		{"nested without commit", func(w *world) { w.basic(); w.git("init", "-q", "inner"); w.write("inner/x", "x") }, workTree, gitint.ErrNested, "inner"},
 		{"outside the sparse checkout", func(w *world) {
 			w.basic()

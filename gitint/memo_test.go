@@ -4,11 +4,15 @@ import (
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"hash"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/pjbgf/sha1cd"
 
 	"github.com/git-bst/git-bst/internal/digest"
 )
@@ -143,6 +147,22 @@ func TestObjectHashProves(t *testing.T) {
 	fmt.Fprint(other, "hallo\n")
 	if err := other.matches(hello); err == nil {
 		t.Error("other content proves the same id")
+	}
+}
+
+// attacked is a hash that has seen a collision attack.
+type attacked struct{ hash.Hash }
+
+func (attacked) CollisionResistantSum([]byte) ([]byte, bool) { return nil, true }
+
+func TestCollisionIsRefused(t *testing.T) {
+	sum := newObjectHash("blob", 0, 40)
+	if _, detects := sum.git.(sha1cd.CollisionResistantHash); !detects {
+		t.Error("SHA-1 is not the kind that detects attacks")
+	}
+	sum.git = attacked{sum.git}
+	if err := sum.matches("e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"); !errors.Is(err, errCollision) {
+		t.Errorf("matches = %v", err)
 	}
 }
 

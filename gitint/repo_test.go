@@ -11,6 +11,7 @@ import (
 
 	"github.com/git-bst/git-bst/gitint"
 	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/hint"
 )
 
@@ -180,5 +181,47 @@ func TestStoreLost(t *testing.T) {
 	}
 	if got := w.content(s.Staged, "a") + w.content(s.Staged, "c"); got != "dirtythree\r\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+func TestEmptyRepository(t *testing.T) {
+	w := newWorld(t)
+	s, err := w.open().WorkTree(context.Background())
+	if err != nil || s.Canonical != digest.Empty || s.Staged != digest.Empty || s.Dirty || s.Commit != "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestUnmergedFilesAreNamed(t *testing.T) {
+	w := newWorld(t)
+	w.conflict()
+	s, err := w.open().WorkTree(context.Background())
+	if err != nil || len(s.Warnings) != 1 || !strings.HasPrefix(s.Warnings[0], "a: unmerged") || !s.Dirty {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestDirty(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.submodule()
+	r := w.open()
+	for _, test := range []struct {
+		change     string
+		dirty, sub bool
+	}{
+		{":", false, false},
+		{"touch a", false, false},
+		{"echo i > sub/ignored; echo ignored > .git/modules/sub/info/exclude", false, false},
+		{"echo new > sub/s", true, true},
+		{"git -C sub commit -qam new", true, false},
+		{"git add -A; git commit -qm new", false, false},
+		{"echo n > n", true, false},
+	} {
+		w.sh(test.change)
+		s, err := r.WorkTree(ctx)
+		if err != nil || s.Dirty != test.dirty || len(s.Submodules) != 1 || s.Submodules[0].Dirty != test.sub {
+			t.Errorf("after %q: %+v, %v", test.change, s, err)
+		}
 	}
 }

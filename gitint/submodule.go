@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/hint"
 )
 
@@ -17,6 +18,9 @@ func (v *view) committedSubmodule(ctx context.Context, path, commit string) (Sna
 	if err != nil {
 		return Snapshot{}, err
 	}
+	if s, ok := v.knownSubmodule(ctx, path, name, commit); ok {
+		return s, nil
+	}
 	for _, open := range r.submodulePlaces(path, name) {
 		sub, err := open(ctx)
 		if err != nil || !sub.has(ctx, commit) {
@@ -26,6 +30,34 @@ func (v *view) committedSubmodule(ctx context.Context, path, commit string) (Sna
 		return sub.commit(ctx, commit)
 	}
 	return Snapshot{}, r.uninitialised(path, commit)
+}
+
+// knownSubmodule answers from the memo, without starting git, for a submodule that is there and
+// whose files have been seen before: none of them converted, and no submodules inside.
+func (v *view) knownSubmodule(ctx context.Context, path, name, commit string) (Snapshot, bool) {
+	r := v.repo
+	here := r.place.topLevel != "" && exists(filepath.Join(r.place.topLevel, path, ".git")) ||
+		validModule(name) && (exists(filepath.Join(r.place.gitDir, "modules", name)) || exists(filepath.Join(r.place.commonDir, "modules", name)))
+	oid, known := r.knownTree(commit)
+	if !here || !known {
+		return Snapshot{}, false
+	}
+	value, known := r.memo.get(kindTree, oid)
+	if !known || value.flags != 0 {
+		return Snapshot{}, false
+	}
+	missing, err := r.opts.Store.Missing(ctx, []digest.Digest{value.digest})
+	return Snapshot{OID: oid, Canonical: value.digest, Staged: value.digest, Commit: commit}, err == nil && len(missing) == 0
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// validModule reports whether git would keep a submodule of this name below "modules".
+func validModule(name string) bool {
+	return name != "" && !strings.Contains("/"+name+"/", "/../")
 }
 
 // workSubmodule returns the files of a submodule's work tree (rule 5), or those of the commit
@@ -52,7 +84,7 @@ func (r *Repo) submodulePlaces(path, name string) []func(context.Context) (*Repo
 	if r.place.topLevel != "" {
 		places = append(places, func(ctx context.Context) (*Repo, error) { return r.openNested(ctx, path) })
 	}
-	if name == "" || strings.Contains("/"+name+"/", "/../") {
+	if !validModule(name) {
 		return places // no name, or one that leads elsewhere: git refuses it too
 	}
 	for _, dir := range []string{r.place.gitDir, r.place.commonDir} {

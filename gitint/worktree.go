@@ -134,7 +134,7 @@ func (q *quarantine) warnUnmerged(ctx context.Context) error {
 func (q *quarantine) add(ctx context.Context) error {
 	var said bytes.Buffer
 	err := q.repo.run(ctx, Command{
-		Args: []string{"-c", "advice.addEmbeddedRepo=false", "add", "-A", "--", "."}, Env: q.env(), Stdout: &said, Stderr: &said,
+		Args: []string{"-c", "advice.addEmbeddedRepo=false", "add", "-A"}, Env: q.env(), Stdout: &said, Stderr: &said,
 	})
 	var exit *ExitError
 	switch {
