@@ -169,7 +169,7 @@ func (r *reaper) run(o order, in *bufio.Reader, t *terminal) report {
 
 // notStarted is what a shell says of a command that it cannot start.
 func notStarted(name string, err error) report {
-	fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+	_, _ = unix.Write(2, fmt.Appendf(nil, "%s: %v\n", name, err)) // the command's standard error
 	if errors.Is(err, unix.ENOENT) {
 		return report{ExitCode: 127}
 	}
