@@ -58,19 +58,20 @@ func TestGitStagesWorkTree(t *testing.T) {
 	if err := os.Symlink("a", filepath.Join(r.dir, "link")); err != nil {
 		t.Fatal(err)
 	}
-	first := r.commit(map[string]string{"a": "1\n", "crlf.txt": "x\r\n", ".gitattributes": "*.txt text eol=crlf\n*.id ident\n", "v.id": "$Id$\n"})
+	first := r.commit(map[string]string{"a": "1\n", "crlf.txt": "x\r\n", "x.low": "x\n", "v.id": "$Id$\n",
+		".gitattributes": "*.txt text eol=crlf\n*.id ident\n*.low filter=up\n"})
 	r.commit(map[string]string{"a": "2\n"})
 	blob := f.git(r.dir, "rev-parse", first+":v.id")
 	// Neither the user's configuration nor attributes outside the tree count.
 	config := filepath.Join(t.TempDir(), "config")
-	if err := os.WriteFile(config, []byte("[core]\n\tautocrlf = true\n\teol = crlf\n"), 0o644); err != nil {
+	if err := os.WriteFile(config, []byte("[core]\n\tautocrlf = true\n\teol = crlf\n[filter \"up\"]\n\tsmudge = tr x X\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	f.env.Git.Env = append(f.env.Git.Env, "GIT_CONFIG_GLOBAL="+config)
 	for _, ref := range []string{first, "v1-0-g" + first} {
 		f.wants(f.element("kind: git\nurl: "+r.url()+"\nref: "+ref),
-			`.gitattributes "*.txt text eol=crlf\n*.id ident\n"`, `a "1\n"`, `crlf.txt "x\r\n"`, "link -> a",
-			`v.id "$Id: `+blob+` $\n"`)
+			`.gitattributes "*.txt text eol=crlf\n*.id ident\n*.low filter=up\n"`, `a "1\n"`, `crlf.txt "x\r\n"`, "link -> a",
+			`v.id "$Id: `+blob+` $\n"`, `x.low "x\n"`)
 	}
 }
 
