@@ -124,7 +124,7 @@ func (c *conversion) parse(n *node, data []byte) (next []*node, err error) {
 		if !utf8.ValidString(e.name) {
 			return nil, hint.Add(fmt.Errorf("%w: %q is not UTF-8", ErrName, name), "rename it, or add it to .gitignore and remove it from the index")
 		}
-		if e.name == "" || e.name == "." || e.name == ".." || strings.Contains(e.name, "/") {
+		if e.name == "" || e.name == "." || e.name == ".." || strings.EqualFold(e.name, ".git") || strings.Contains(e.name, "/") {
 			return nil, fmt.Errorf("%w: %q in tree %s", ErrName, e.name, n.oid)
 		}
 		switch e.mode {
@@ -164,6 +164,9 @@ func (c *conversion) readLinks(ctx context.Context) error {
 	}
 	slices.Sort(oids)
 	return c.objects.each(ctx, oids, func(i int, kind string, size int64, body io.Reader) error {
+		if kind != "blob" {
+			return fmt.Errorf("%w: %s is a %s, not a blob", ErrGit, oids[i], kind)
+		}
 		data, err := readWhole(oids[i], kind, size, body)
 		if err != nil {
 			return err

@@ -33,6 +33,9 @@ func (r *Repo) identify(ctx context.Context, objects reader, blobs map[string]bl
 		return err
 	}
 	return objects.each(ctx, rest, func(i int, kind string, size int64, body io.Reader) error {
+		if kind != "blob" {
+			return fmt.Errorf("%w: %s is a %s, not a blob", ErrGit, rest[i], kind)
+		}
 		sum := newObjectHash(kind, size, len(rest[i]))
 		if _, err := io.Copy(sum, body); err != nil {
 			return fmt.Errorf("read object %s: %w", rest[i], err)

@@ -11,6 +11,7 @@ import (
 	"hash"
 	"io"
 	"strconv"
+	"strings"
 
 	"github.com/pjbgf/sha1cd"
 
@@ -136,7 +137,7 @@ func parseTree(data []byte, oidBytes int) ([]entry, error) {
 		if !ok || !ok2 || len(rest) < oidBytes || len(mode) > 6 {
 			return nil, errors.New("malformed tree")
 		}
-		entries = append(entries, entry{mode: string(mode), name: string(name), oid: hex.EncodeToString(rest[:oidBytes])})
+		entries = append(entries, entry{mode: strings.TrimLeft(string(mode), "0"), name: string(name), oid: hex.EncodeToString(rest[:oidBytes])})
 		data = rest[oidBytes:]
 	}
 	return entries, nil

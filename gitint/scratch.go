@@ -2,12 +2,9 @@ package gitint
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/git-bst/git-bst/internal/fsx"
 )
@@ -25,7 +22,7 @@ const scratchPrefix = "tmp-"
 func (r *Repo) scratch(ctx context.Context) (scratch, error) {
 	home := filepath.Join(r.place.gitDir, "bst")
 	s, err := makeScratch(ctx, home)
-	if r.opts.MemoDir != "" && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
+	if err != nil && ctx.Err() == nil && r.opts.MemoDir != "" {
 		return makeScratch(ctx, filepath.Join(r.opts.MemoDir, "git", strings.ReplaceAll(strings.Trim(r.place.gitDir, "/"), "/", "%")))
 	}
 	return s, err
