@@ -23,13 +23,8 @@ type Names struct {
 	// own sources has no ref, or the weak key of something it needs in its weak key is unknown.
 	Weak string
 
-	head, tail   []byte // canonical JSON of the element, around its dependencies
-	dependencies []dependencyKey
-}
-
-type dependencyKey struct {
-	prefix []byte // ["project","name"
-	key    string
+	element *project.Element
+	namer   *namer
 }
 
 // PreImage returns the canonical JSON whose SHA-256 is Strict; nil if that is unknown.
@@ -37,29 +32,50 @@ func (n Names) PreImage() []byte {
 	if n.Strict == "" {
 		return nil
 	}
-	return n.preImage(n.dependencies, n.Weak)
+	part := n.namer.parts[n.element]
+	deps := n.namer.dependencies(nil, n.element.BuildScope(), func(e *project.Element) string { return n.namer.names[e].Strict })
+	return writeImage(nil, part, deps, n.Weak)
 }
 
-// preImage writes the dictionary of an element. Its keys are in order: what is before "dependencies"
+// namer holds what is known of the elements so far.
+type namer struct {
+	names map[*project.Element]Names
+	parts map[*project.Element]elementPart
+
+	deps, image []byte // reused
+}
+
+// elementPart is canonical JSON of an element without its dependencies.
+type elementPart struct {
+	prefix     []byte // ["project","name": how others' lists of dependencies begin it
+	head, tail []byte // its dictionary before and after the list of dependencies
+}
+
+// writeImage writes the dictionary of an element. Its keys are in order: what is before "dependencies"
 // is head, what is after it is tail, and "weak-cache-key" is last.
-func (n Names) preImage(deps []dependencyKey, weak string) []byte {
-	out := make([]byte, 0, len(n.head)+len(n.tail)+160*len(deps)+100)
-	out = append(append(out, n.head...), `"dependencies":[`...)
-	for i, d := range deps {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = append(out, d.prefix...)
-		if d.key != "" {
-			out = append(append(append(out, `,"`...), d.key...), '"')
-		}
-		out = append(out, ']')
-	}
-	out = append(append(out, "],"...), n.tail...)
+func writeImage(out []byte, part elementPart, deps []byte, weak string) []byte {
+	out = append(append(out, part.head...), `"dependencies":`...)
+	out = append(append(append(out, deps...), ','), part.tail...)
 	if weak != "" {
 		out = append(append(append(out, `,"weak-cache-key":"`...), weak...), '"')
 	}
 	return append(out, '}')
+}
+
+// dependencies writes the list of dependencies, each with the key that keyOf returns, or without.
+func (n *namer) dependencies(out []byte, scope []*project.Element, keyOf func(*project.Element) string) []byte {
+	out = append(out, '[')
+	for i, e := range scope {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(out, n.parts[e].prefix...)
+		if key := keyOf(e); key != "" {
+			out = append(append(append(out, `,"`...), key...), '"')
+		}
+		out = append(out, ']')
+	}
+	return append(out, ']')
 }
 
 func hexSum(data []byte) string {
@@ -70,67 +86,81 @@ func hexSum(data []byte) string {
 // Resolve names all elements in order, in which each comes after what it depends on. ids returns the
 // identities of an element's sources.
 func Resolve(order []*project.Element, ids func(*project.Element) ([]source.Identity, error)) (map[*project.Element]Names, error) {
-	names := make(map[*project.Element]Names, len(order))
-	prefixes := make(map[*project.Element][]byte, len(order))
-	for _, e := range order {
-		prefix, err := Canonical([]string{e.Project.Name, e.Name})
-		if err != nil {
-			return nil, err
-		}
-		prefixes[e] = prefix[:len(prefix)-1]
-	}
+	n := &namer{names: make(map[*project.Element]Names, len(order)), parts: make(map[*project.Element]elementPart, len(order))}
 	for _, e := range order {
 		list, err := ids(e)
 		if err != nil {
 			return nil, err
 		}
-		n, err := name(e, list, names, prefixes)
-		if err != nil {
+		if err := n.name(e, list); err != nil {
 			return nil, fmt.Errorf("name %s: %w", e.Name, err)
 		}
-		names[e] = n
 	}
-	return names, nil
+	return n.names, nil
 }
 
-func name(e *project.Element, ids []source.Identity, names map[*project.Element]Names, prefixes map[*project.Element][]byte) (n Names, err error) {
+// name adds an element whose dependencies have been added.
+func (n *namer) name(e *project.Element, ids []source.Identity) error {
+	prefix, err := Canonical([]string{e.Project.Name, e.Name})
+	if err != nil {
+		return err
+	}
+	part := elementPart{prefix: prefix[:len(prefix)-1]}
+	names := Names{element: e, namer: n}
+	if resolved(ids) {
+		r, err := recipe.Of(e)
+		if err != nil {
+			return err
+		}
+		if part.head, part.tail, err = dictionary(e, r, ids); err != nil {
+			return err
+		}
+		names.Weak, names.Strict = n.hash(e, part, r.StrictRebuild)
+	}
+	n.parts[e], n.names[e] = part, names
+	return nil
+}
+
+func resolved(ids []source.Identity) bool {
 	for _, id := range ids {
 		if !id.Resolved {
-			return Names{}, nil
+			return false
 		}
 	}
-	r, err := recipe.Of(e)
-	if err != nil {
-		return Names{}, err
-	}
-	if n.head, n.tail, err = dictionary(e, r, ids); err != nil {
-		return Names{}, err
-	}
-	strict := map[*project.Element]bool{}
+	return true
+}
+
+// hash returns the keys of an element whose sources are resolved. Weak keys hold the weak keys of
+// strict dependencies only, or of all for kinds that must be built again with them.
+func (n *namer) hash(e *project.Element, part elementPart, strictRebuild bool) (weak, strict string) {
+	strictDeps := map[*project.Element]bool{}
 	for _, dep := range e.Deps {
-		strict[dep.Element] = strict[dep.Element] || dep.Strict
+		if dep.Strict {
+			strictDeps[dep.Element] = true
+		}
 	}
-	scope := e.BuildScope()
-	weak := make([]dependencyKey, len(scope))
-	n.dependencies = make([]dependencyKey, len(scope))
 	weakKnown, strictKnown := true, true
-	for i, dep := range scope {
-		of := names[dep]
-		weak[i].prefix, n.dependencies[i].prefix = prefixes[dep], prefixes[dep]
-		n.dependencies[i].key = of.Strict
+	scope := e.BuildScope()
+	n.deps = n.dependencies(n.deps[:0], scope, func(dep *project.Element) string {
+		of := n.names[dep]
 		strictKnown = strictKnown && of.Strict != ""
-		if r.StrictRebuild || strict[dep] {
-			weak[i].key = of.Weak
-			weakKnown = weakKnown && of.Weak != ""
+		if !strictRebuild && !strictDeps[dep] {
+			return ""
 		}
+		weakKnown = weakKnown && of.Weak != ""
+		return of.Weak
+	})
+	if !weakKnown {
+		return "", ""
 	}
-	if weakKnown {
-		n.Weak = hexSum(n.preImage(weak, ""))
-		if strictKnown {
-			n.Strict = hexSum(n.preImage(n.dependencies, n.Weak))
-		}
+	n.image = writeImage(n.image[:0], part, n.deps, "")
+	weak = hexSum(n.image)
+	if !strictKnown {
+		return weak, ""
 	}
-	return n, nil
+	n.deps = n.dependencies(n.deps[:0], scope, func(dep *project.Element) string { return n.names[dep].Strict })
+	n.image = writeImage(n.image[:0], part, n.deps, weak)
+	return weak, hexSum(n.image)
 }
 
 // dictionary returns the canonical JSON of what a key holds of the element itself, in two parts:

@@ -93,7 +93,7 @@ type maker struct {
 // makeElement composes and expands one element. Its dependencies must have been made.
 func (l *loader) makeElement(f *fileElement) (*Element, error) {
 	kind := elementKinds[f.kind]
-	e := &Element{Name: f.name, Kind: f.kind, Project: l.project, At: f.node.At(), strictKey: kind.strictKey, id: f.id}
+	e := &Element{Name: f.name, Kind: f.kind, Project: l.project, At: f.node.At(), id: f.id + 1}
 	defaults, err := l.kindDefaults(f.kind)
 	if err != nil {
 		return nil, err

@@ -16,7 +16,6 @@ type elementKind struct {
 	dependencyConfig []string // keys that a dependency's config may have; nil: none is allowed
 	noRuntimeDepends bool
 	noSources        bool
-	strictKey        bool // BuildStream's strict rebuild
 	check            func(e *Element) error
 }
 
@@ -30,11 +29,11 @@ var elementKinds = map[string]elementKind{
 	"cmake":     {defaults: "cmake.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
 	"meson":     {defaults: "meson.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
 	"script": {defaults: "script.yaml", dependencyConfig: []string{"location"},
-		noRuntimeDepends: true, noSources: true, strictKey: true, check: checkScript},
+		noRuntimeDepends: true, noSources: true, check: checkScript},
 	"import":  {defaults: "import.yaml", check: checkImport},
 	"stack":   {noSources: true},
-	"compose": {defaults: "compose.yaml", noRuntimeDepends: true, noSources: true, strictKey: true, check: checkCompose},
-	"filter":  {defaults: "filter.yaml", noSources: true, strictKey: true, check: checkFilter},
+	"compose": {defaults: "compose.yaml", noRuntimeDepends: true, noSources: true, check: checkCompose},
+	"filter":  {defaults: "filter.yaml", noSources: true, check: checkFilter},
 }
 
 // ElementKinds returns the names of the kinds of elements that can be loaded, sorted.

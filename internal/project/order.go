@@ -1,9 +1,6 @@
 package project
 
-import (
-	"math/bits"
-	"strings"
-)
+import "strings"
 
 // postorder returns all that the targets need with every element after its dependencies. A cycle is
 // CircularDependency.
@@ -61,7 +58,7 @@ type bitset []uint64
 
 func (b bitset) has(id int) bool { return id/64 < len(b) && b[id/64]&(1<<(id%64)) != 0 }
 
-func (b bitset) add(id int) { b[id/64] |= 1 << (id % bits.UintSize) }
+func (b bitset) add(id int) { b[id/64] |= 1 << (id % 64) }
 
 // orderDependencies sorts the direct dependencies of each element as BuildStream does. sorted has
 // every element after its dependencies.

@@ -41,8 +41,7 @@ type Element struct {
 	Sources     []Source
 	Deps        []Dependency // direct ones, in BuildStream's order
 
-	strictKey bool // keys of this kind hold the keys of what it depends on, even weak ones
-	id        int
+	id int // from 1 in the order of loading; 0 for elements that are made otherwise
 
 	variableNames, environmentNames []string // in the order of writing
 }
@@ -74,54 +73,4 @@ type Source struct {
 	Index     int
 	Config    *Node
 	At        Place
-}
-
-// BuildScope returns what is staged to build e, in staging order: for each direct build dependency
-// its runtime closure, each element once. Keys list dependencies in this order.
-func (e *Element) BuildScope() []*Element { return e.scope(false) }
-
-// RunScope returns e and all it needs at run time, dependencies first.
-func (e *Element) RunScope() []*Element { return e.scope(true) }
-
-// scope walks without recursion: element graphs can be thousands deep.
-func (e *Element) scope(run bool) []*Element {
-	var order []*Element
-	seen := map[*Element]bool{}
-	if run {
-		return walkRuntime(e, seen, order)
-	}
-	for _, dep := range e.Deps {
-		if dep.Build {
-			order = walkRuntime(dep.Element, seen, order)
-		}
-	}
-	return order
-}
-
-// walkRuntime appends e's runtime closure to order, depth first, dependencies before dependants.
-func walkRuntime(e *Element, seen map[*Element]bool, order []*Element) []*Element {
-	if seen[e] {
-		return order
-	}
-	seen[e] = true
-	type frame struct {
-		e    *Element
-		next int
-	}
-	stack := []frame{{e: e}}
-	for len(stack) > 0 {
-		top := &stack[len(stack)-1]
-		if top.next == len(top.e.Deps) {
-			order = append(order, top.e)
-			stack = stack[:len(stack)-1]
-			continue
-		}
-		dep := top.e.Deps[top.next]
-		top.next++
-		if dep.Runtime && !seen[dep.Element] {
-			seen[dep.Element] = true
-			stack = append(stack, frame{e: dep.Element})
-		}
-	}
-	return order
 }
