@@ -70,7 +70,7 @@ func (a *app) printHelp(path []string, c command) {
 		fmt.Fprintf(w, "  %3d  %s\n", e.code, e.meaning)
 	}
 	if len(path) == 0 {
-		fmt.Fprintln(w, "\nFlags stand before arguments. More: git help bst, git bst COMMAND -h, git help bst-COMMAND")
+		fmt.Fprintln(w, "\nFlags stand before arguments. More: git bst COMMAND -h, git help bst, man git-bst-COMMAND")
 	}
 }
 
