@@ -39,12 +39,12 @@ func (q *quarantine) copyIndex() error {
 }
 
 // keepBase makes the copy of the index the new base if its tree is that of the user's index:
-// then git has changed nothing in it but times. When base counted, its tree is known.
+// then git has changed nothing in it but times. The repository must have that tree. When base counted, its tree is known.
 func (q *quarantine) keepBase(ctx context.Context, tree string) error {
 	if q.base.Tree == "" {
 		q.base.Tree = q.userTree(ctx)
 	}
-	if q.base.Tree != tree || statFile(q.repo.place.index) != q.base.User {
+	if q.base.Tree != tree || q.has(tree) || statFile(q.repo.place.index) != q.base.User {
 		return nil
 	}
 	path := filepath.Join(q.home, "base")

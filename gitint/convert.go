@@ -23,7 +23,8 @@ type conversion struct {
 	repo    *Repo
 	objects reader
 	links   linker
-	force   bool // read all trees even if the memo knows them, so that the store gets them again
+	fresh   func(oid string) bool // trees to read even if the memo knows them; may be nil
+	force   bool                  // read all trees even if the memo knows them, so that the store gets them again
 
 	nodes    map[string]*node
 	blobs    map[string]blobUse // blobs to identify
@@ -74,10 +75,11 @@ func (c *conversion) convert(ctx context.Context, oid string) (memoValue, error)
 
 // known returns the memo's entry for a tree.
 func (c *conversion) known(oid string) (memoValue, bool) {
-	if c.force {
+	value, ok := c.repo.memo.get(kindTree, oid)
+	if !ok || c.force || c.fresh != nil && c.fresh(oid) {
 		return memoValue{}, false
 	}
-	return c.repo.memo.get(kindTree, oid)
+	return value, true
 }
 
 // readTrees reads all unknown trees below the root, a level at a time.

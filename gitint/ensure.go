@@ -28,24 +28,76 @@ func (r *Repo) Ensure(ctx context.Context, s Snapshot, root digest.Digest) error
 }
 
 func (r *Repo) ensure(ctx context.Context, s Snapshot, root digest.Digest) error {
+	left, err := r.fetch(ctx, s, root)
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	// Nobody has them: they may be folders, which a garbage collection took while the memo knew them.
+	if err := r.fetchFolders(ctx, s); err != nil {
+		return err
+	}
+	left, err = r.fetch(ctx, s, root)
+	for d := range left {
+		err = hint.Add(fmt.Errorf("%w: a file with SHA-256 %s", ErrMissingObject, d.Hash()),
+			"if it was a file that has changed since, make a new snapshot; else git fetch --refetch gets what a partial clone left out")
+	}
+	return err
+}
+
+// fetch asks everybody who may have a missing blob, and returns what is still missing.
+func (r *Repo) fetch(ctx context.Context, s Snapshot, root digest.Digest) (map[digest.Digest]bool, error) {
 	missing, err := tree.Missing(ctx, r.opts.Store, root)
 	if err != nil || len(missing) == 0 {
-		return err
+		return nil, err
 	}
 	want := map[digest.Digest]bool{}
 	for _, d := range missing {
 		want[d] = true
 	}
-	fetchers := []func(context.Context, Snapshot, map[digest.Digest]bool) error{r.fetchBlobs, r.fetchSubmodules, r.fetchLFS, r.fetchConverted}
+	fetchers := []func(context.Context, Snapshot, map[digest.Digest]bool) error{r.fetchBlobs, r.fetchSubmodules, r.fetchConverted, r.fetchLFS}
 	for _, fetch := range fetchers {
 		if err := fetch(ctx, s, want); err != nil || len(want) == 0 {
+			return want, err
+		}
+	}
+	return want, nil
+}
+
+// fetchFolders makes all folders of a snapshot again: from its tree, or, if that exists nowhere
+// but in a work tree, from the commit that it is based on; what differs is made by each snapshot.
+func (r *Repo) fetchFolders(ctx context.Context, s Snapshot) error {
+	if err := r.remake(ctx, s.OID); errors.Is(err, ErrMissingObject) && s.Commit != "" {
+		if err := r.remake(ctx, s.Commit+"^{tree}"); err != nil {
+			return err
+		}
+	} else if err != nil {
+		return err
+	}
+	for _, sub := range s.Submodules {
+		nested, err := r.submoduleRepo(ctx, sub)
+		if err == nil {
+			err = nested.remake(ctx, sub.OID+"^{tree}")
+		}
+		if err != nil && !errors.Is(err, ErrSubmodule) {
 			return err
 		}
 	}
-	for d := range want {
-		err = hint.Add(fmt.Errorf("%w: a file with SHA-256 %s", ErrMissingObject, d.Hash()),
-			"if it was a file that has changed since, make a new snapshot; else git fetch --refetch gets what a partial clone left out")
+	return nil
+}
+
+// remake converts a tree without believing the memo about folders.
+func (r *Repo) remake(ctx context.Context, treeish string) error {
+	present, err := r.present(ctx, []string{treeish})
+	if err != nil {
+		return err
 	}
+	if len(present) == 0 {
+		return fmt.Errorf("%w: %s", ErrMissingObject, treeish)
+	}
+	objects := r.objects()
+	defer objects.Close()
+	v := &view{repo: r, objects: objects, links: (*view).committedSubmodule, anew: true}
+	_, err = v.snapshot(ctx, present[0])
 	return err
 }
 

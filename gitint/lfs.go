@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/tree"
@@ -267,6 +268,9 @@ func (r *Repo) fetchLFSFiles(ctx context.Context, s Snapshot, want map[digest.Di
 		}
 		return nil
 	})
+	if errors.Is(err, cas.ErrNotFound) {
+		return nil // a folder is missing: Ensure makes it and asks again
+	}
 	if err != nil {
 		return err
 	}

@@ -120,3 +120,9 @@ func (q *quarantine) writeChanged(ctx context.Context) (string, error) {
 func (q *quarantine) reader() reader {
 	return layered{dir: q.objects, next: q.repo.objects()}
 }
+
+// has reports whether the quarantine holds the loose object: then the repository does not. The
+// folder of such a tree is made in every snapshot, since nobody could make it later.
+func (q *quarantine) has(oid string) bool {
+	return exists(filepath.Join(q.objects, oid[:2], oid[2:]))
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/tree"
 )
 
 func TestMirrorHasCommitsOnly(t *testing.T) {
@@ -222,6 +223,36 @@ func TestDirty(t *testing.T) {
 		s, err := r.WorkTree(ctx)
 		if err != nil || s.Dirty != test.dirty || len(s.Submodules) != 1 || s.Submodules[0].Dirty != test.sub {
 			t.Errorf("after %q: %+v, %v", test.change, s, err)
+		}
+	}
+}
+
+// TestFoldersLost takes folders below the root out of the store, as a garbage collection would.
+func TestFoldersLost(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.basic()
+	for _, dirty := range []string{"", "changed"} {
+		if dirty != "" {
+			w.write("e/f/g", dirty)
+		}
+		s, err := w.open().WorkTree(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{"d", "e/f"} {
+			d, err := tree.Subtree(ctx, w.opts.Store, s.Staged, path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.sh("rm ../cas/objects/" + d.Hash()[:2] + "/" + d.Hash()[2:])
+		}
+		r := w.open()
+		if s, err = r.WorkTree(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Ensure(ctx, s, s.Staged); err != nil {
+			t.Errorf("%q: %v", dirty, err)
 		}
 	}
 }

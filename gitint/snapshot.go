@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/hint"
 )
@@ -113,6 +114,7 @@ type view struct {
 	env     []string // how git finds objects that are not in the repository
 	links   func(v *view, ctx context.Context, path, commit string) (Snapshot, error)
 
+	fresh  func(oid string) bool    // trees that only this snapshot has; nil for none
 	anew   bool                     // do not believe the memo's list of staged files
 	names  map[string]string        // of .gitmodules, path to name
 	staged map[string]digest.Digest // staged folder of each submodule, by path
@@ -124,22 +126,29 @@ func (v *view) snapshot(ctx context.Context, oid string) (Snapshot, error) {
 	r := v.repo
 	defer r.memo.flush(ctx)
 	v.out.OID, v.staged = oid, map[string]digest.Digest{}
-	c := &conversion{repo: r, objects: v.objects, links: v.link}
 	warnings := v.out.Warnings
-	value, err := c.convert(ctx, oid)
+	s, err := v.make(ctx, v.anew)
+	if errors.Is(err, cas.ErrNotFound) { // the memo outlives the store
+		v.out.Submodules, v.out.Warnings = nil, warnings
+		return v.make(ctx, true)
+	}
+	return s, err
+}
+
+// make is snapshot; force reads all trees. The root's folder must be in the store.
+func (v *view) make(ctx context.Context, force bool) (Snapshot, error) {
+	r := v.repo
+	c := &conversion{repo: r, objects: v.objects, links: v.link, force: force, fresh: v.fresh}
+	value, err := c.convert(ctx, v.out.OID)
 	if err != nil {
 		return Snapshot{}, err
 	}
 	missing, err := r.opts.Store.Missing(ctx, []digest.Digest{value.digest})
 	if err != nil {
-		return Snapshot{}, fmt.Errorf("look for tree %s in the store: %w", oid, err)
+		return Snapshot{}, fmt.Errorf("look for tree %s in the store: %w", v.out.OID, err)
 	}
-	if len(missing) > 0 { // the memo outlives the store
-		c.force = true
-		v.out.Submodules, v.out.Warnings = nil, warnings
-		if value, err = c.convert(ctx, oid); err != nil {
-			return Snapshot{}, err
-		}
+	if len(missing) > 0 {
+		return Snapshot{}, fmt.Errorf("tree %s: %w", v.out.OID, cas.ErrNotFound)
 	}
 	v.out.Canonical = value.digest
 	v.out.Staged, err = v.stage(ctx, value)

@@ -76,7 +76,7 @@ func (r *Repo) quarantined(ctx context.Context, make func(*quarantine, context.C
 	if commit != "" {
 		r.learnTree(ctx, objects, commit, headTree)
 	}
-	v := &view{repo: r, objects: objects, env: q.objectEnv(), links: links}
+	v := &view{repo: r, objects: objects, env: q.objectEnv(), links: links, fresh: q.has}
 	v.out.Warnings = q.warnings
 	s, err := v.snapshot(ctx, oid)
 	s.Commit, s.Dirty = commit, oid != headTree && (headTree != "" || !emptyTree(oid))
