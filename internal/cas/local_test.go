@@ -98,6 +98,11 @@ func TestCorruptBlobIsReportedOnceAndMovedAside(t *testing.T) {
 			if !errors.Is(err, cas.ErrCorrupt) {
 				t.Fatalf("want ErrCorrupt, got %v", err)
 			}
+			put(t, l, good)
+			overwrite(t, objectPath(l, d), bad)
+			if _, err := cas.Get(t.Context(), l, d); !errors.Is(err, cas.ErrCorrupt) {
+				t.Fatalf("Get: want ErrCorrupt, got %v", err)
+			}
 			if _, err := cas.Get(t.Context(), l, d); !errors.Is(err, cas.ErrNotFound) {
 				t.Errorf("the second time: want ErrNotFound, got %v", err)
 			}

@@ -218,15 +218,19 @@ func (l *Local) getBytes(ctx context.Context, d digest.Digest) ([]byte, error) {
 		return nil, err
 	}
 	defer r.Close()
-	data := make([]byte, d.Size()+1) // one more, to see the end
-	n, err := readFull(r.fd, data)
+	return r.whole(make([]byte, d.Size()+1))
+}
+
+// whole reads the content into buf, which is at least a byte larger, and verifies it.
+func (r *blobReader) whole(buf []byte) ([]byte, error) {
+	n, err := readFull(r.fd, buf[:r.want.Size()+1]) // one more, to see the end
 	if err != nil {
-		return nil, fmt.Errorf("read blob %s: %w", d, err)
+		return nil, fmt.Errorf("read blob %s: %w", r.want, err)
 	}
-	if int64(n) != d.Size() || digest.Of(data[:n]) != d {
+	if digest.Of(buf[:n]) != r.want {
 		return nil, r.reject("its content has another digest")
 	}
-	return data[:n], nil
+	return buf[:n], nil
 }
 
 // readFd is read(2) that is not interrupted; 0 is the end.
@@ -266,6 +270,13 @@ func (l *Local) CopyTo(ctx context.Context, d digest.Digest, to int, buf []byte)
 		return err
 	}
 	defer r.Close()
+	if d.Size() < int64(len(buf)) {
+		data, err := r.whole(buf)
+		if err != nil {
+			return err
+		}
+		return writeFull(to, data)
+	}
 	for {
 		n, err := r.Read(buf)
 		if err == io.EOF {
