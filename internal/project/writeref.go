@@ -113,7 +113,7 @@ func replaceScalar(text string, at Place, value string) []string {
 	if end := strings.IndexByte(line, '\n'); end >= 0 {
 		line = line[:end]
 	}
-	ends := []int{len(strings.TrimRight(line, " \t\r"))}
+	var ends []int // the nearest first, so that comments stay
 	for _, mark := range []string{" #", "\t#", ",", "}", "]"} {
 		if i := strings.Index(line, mark); i >= 0 {
 			ends = append(ends, len(strings.TrimRight(line[:i], " \t")))
@@ -127,6 +127,7 @@ func replaceScalar(text string, at Place, value string) []string {
 			value = quoted + strings.Trim(value, `'"`) + quoted
 		}
 	}
+	ends = append(ends, len(strings.TrimRight(line, " \t\r")))
 	var tries []string
 	for _, end := range ends {
 		tries = append(tries, text[:start]+value+text[start+end:])
