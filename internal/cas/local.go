@@ -157,10 +157,19 @@ func (l *Local) checkFormat() error {
 	return nil
 }
 
-// create makes an empty store; another process may be doing the same.
+// create makes an empty store; another process may be doing the same. The locks are made now, so
+// that garbage can be collected when the disk is full.
 func (l *Local) create() error {
 	for _, name := range []string{"objects", "tmp", "leases", "corrupt"} {
 		if err := os.MkdirAll(filepath.Join(l.dir, name), 0o777); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"gc.lock", "trash.lock", "state.lock"} {
+		unlock, err := fsx.TryRLock(filepath.Join(l.dir, name))
+		if err == nil {
+			unlock()
+		} else if !errors.Is(err, fsx.ErrLocked) {
 			return err
 		}
 	}

@@ -97,8 +97,8 @@ func corrupt(d digest.Digest, why string) error {
 // writeError gives the causes that a user can do something about their sentinel and hint.
 func writeError(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, errors.Is(err, ErrNoSpace), errors.Is(err, ErrReadOnly):
+		return err
 	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
 		return hint.Add(fmt.Errorf("%w: %w", ErrNoSpace, err), "free some space, or shrink the cache: git bst cache gc")
 	case errors.Is(err, unix.EROFS), errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):

@@ -2,6 +2,7 @@ package cas
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -76,16 +77,20 @@ func (l *Local) loadTrust() error {
 		l.trust.set(s)
 		return nil
 	}
-	if l.readOnly {
-		l.trust.set(afterCrash(l.readState(), boot, l.now().UnixNano()))
-		return nil
-	}
-	return l.updateState(context.Background(), func(s state, now int64) state {
-		if s.boot == boot && boot != "" {
-			return s
+	if !l.readOnly {
+		err := l.updateState(context.Background(), func(s state, now int64) state {
+			if s.boot == boot && boot != "" {
+				return s
+			}
+			return afterCrash(s, boot, now)
+		})
+		// On a full disk the store must open, if only to collect garbage.
+		if !errors.Is(err, ErrNoSpace) {
+			return err
 		}
-		return afterCrash(s, boot, now)
-	})
+	}
+	l.trust.set(afterCrash(l.readState(), boot, l.now().UnixNano()))
+	return nil
 }
 
 // afterCrash returns the state after a machine that wrote s has stopped and boot runs.
