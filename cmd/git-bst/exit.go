@@ -93,11 +93,12 @@ func (a *app) printError(err error, code int) {
 	if err == nil || errors.Is(err, errTold) {
 		return
 	}
-	if code == exitInterrupted && errors.Is(err, context.Canceled) {
-		err = errors.New("interrupted")
+	hints := hint.Lines(err)
+	if code == exitInterrupted {
+		err = errors.New("interrupted") // what that made fail is no news
 	}
 	fmt.Fprintf(a.stderr, "git-bst: error: %s\n", ui.Safe(err.Error()))
-	for _, line := range hint.Lines(err) {
+	for _, line := range hints {
 		fmt.Fprintf(a.stderr, "git-bst: hint: %s\n", ui.Safe(line))
 	}
 }
