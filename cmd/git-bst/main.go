@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/git-bst/git-bst/internal/build"
 	"github.com/git-bst/git-bst/internal/sandbox"
 )
 
@@ -19,12 +20,14 @@ func main() {
 	os.Exit(mainCode())
 }
 
-func mainCode() int {
+func mainCode() int { return runOn(thisMachine()) }
+
+func thisMachine() machine {
 	dir, err := os.Getwd()
 	if err != nil {
 		dir = "."
 	}
-	machine := machine{
+	return machine{
 		args:    os.Args,
 		environ: os.Environ(),
 		dir:     dir,
@@ -33,6 +36,10 @@ func mainCode() int {
 		stderr:  os.Stderr,
 		now:     time.Now,
 	}
+}
+
+// runOn runs the program so that a signal ends it in order.
+func runOn(machine machine) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A second signal ends the program at once: the first one's orderly way may be stuck.
@@ -49,6 +56,7 @@ type machine struct {
 	stdout  io.Writer
 	stderr  io.Writer
 	now     func() time.Time
+	stage   func(build.Stage) // nil but in tests, which end the process in a stage of a build
 }
 
 // run is the program: it returns the exit code.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"time"
 
@@ -60,7 +61,8 @@ func (a *app) openToBuild(cc *cli.Context) (session *flow.Session, done func(), 
 }
 
 func (a *app) flowOptions(settings config.Config, printer *ui.Printer) flow.Options {
-	options := flow.Options{Dir: a.dir, Config: settings, Environ: a.environ, Now: a.now}
+	options := flow.Options{Dir: a.dir, Config: settings, Environ: a.environ, Now: a.now, Stage: a.stage,
+		HTTP: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}}
 	if printer != nil {
 		options.Emit = func(e build.Event) { printer.Event(uiEvent(e)) }
 	}

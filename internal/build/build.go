@@ -111,22 +111,27 @@ func (e *Env) run(ctx context.Context, job Job, step plan.Step) (Built, error) {
 	if err != nil {
 		return Built{}, err
 	}
-	work := e.dir("work", rec.ID)
-	if err := os.MkdirAll(work, 0o755); err != nil {
+	if err := e.SweepWork(ctx); err != nil { // what killed builds left may be all that the disk had
 		return Built{}, err
 	}
-	defer func() { _ = fsx.RemoveAll(work) }()
+	work, release, err := e.workDir(ctx, rec.ID)
+	if err != nil {
+		return Built{}, err
+	}
+	defer release()
 	lease, err := e.CAS.Lease(ctx)
 	if err != nil {
 		return Built{}, err
 	}
 	defer lease.Close()
+	e.reach(StageStaging)
 	c := &chain{env: e, job: job, dir: work, rec: &rec, how: how(step), index: map[string]*tree.StatIndex{}}
 	return e.end(ctx, c, e.runJob(ctx, c, step.Phase))
 }
 
 // runJob runs a job's phases from first on, or the work of a kind that has none.
 func (e *Env) runJob(ctx context.Context, c *chain, first int) error {
+	e.note(c.job.Element, c.job.Warnings...)
 	if len(c.job.Parts.Phases) == 0 {
 		files, err := e.assemble(ctx, c.job, c.dir)
 		c.rec.Files = files

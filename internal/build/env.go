@@ -52,6 +52,28 @@ type Env struct {
 	LogLines  int // lines of the log in a Failure
 	Emit      func(Event)
 	Now       func() time.Time
+	Stage     func(Stage) // nil but in tests, which end the process there
+}
+
+// Stage is a part of a build that a crash may interrupt. None may leave the cache damaged.
+type Stage string
+
+// The stages, in the order in which a build enters them. Those from StagePhase to StageCache come
+// once for each phase; StageEnd is entered when all is stored.
+const (
+	StageStaging  Stage = "staging"  // sources and sysroot are made, or a state is restored
+	StagePhase    Stage = "phase"    // commands run
+	StageCapture  Stage = "capture"  // what they left goes into the store
+	StageCache    Stage = "cache"    // the phase cache learns of it
+	StageRecord   Stage = "record"   // the record is written
+	StageArtifact Stage = "artifact" // the artifact is stored under its names
+	StageEnd      Stage = "end"
+)
+
+func (e *Env) reach(stage Stage) {
+	if e.Stage != nil {
+		e.Stage(stage)
+	}
 }
 
 func (e *Env) dir(parts ...string) string {

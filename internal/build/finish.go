@@ -24,12 +24,15 @@ func (e *Env) finish(ctx context.Context, job Job, rec record.Record, phases []r
 	if err := e.admit(ctx, job, rec); err != nil {
 		return Built{}, err
 	}
+	e.reach(StageRecord)
 	if err := e.putRecord(ctx, job, rec); err != nil {
 		return Built{}, err
 	}
+	e.reach(StageArtifact)
 	if _, err := e.Artifacts.Put(ctx, job.Refs, made, rec.ID); err != nil {
 		return Built{}, fmt.Errorf("store the artifact: %w", err)
 	}
+	e.reach(StageEnd)
 	return Built{Artifact: made, Files: rec.Files, BuildKey: job.Chain.Build, Record: rec.ID, Trust: rec.Trust, Ran: phasesRun(rec)}, nil
 }
 

@@ -29,6 +29,7 @@ type Job struct {
 	FatalWarnings []string
 	Host          HostRoot     // where Parts.Root.Kind is "host"
 	Facts         record.Facts // where the source came from
+	Warnings      []string     // about its sources, shown when it is built
 }
 
 // HostRoot is what a build on the host's system sees of it.

@@ -124,6 +124,7 @@ func (c *chain) run(ctx context.Context, index int) error {
 	}
 	defer log.close()
 	c.env.emit(Event{Kind: EventPhase, Element: c.job.Element, Phase: phase.Name, LogPath: log.path})
+	c.env.reach(StagePhase)
 	started := c.env.Now()
 	result, running, err := c.env.runCommands(ctx, c.spec(), phase.Commands, c.environment(), log)
 	if err != nil {
@@ -132,6 +133,7 @@ func (c *chain) run(ctx context.Context, index int) error {
 	entry := record.Phase{Name: phase.Name, Key: key.Key, How: record.Run, Started: started, Duration: result.Duration,
 		ExitCode: result.ExitCode, Signal: int(result.Signal)}
 	failure := c.env.failure(c.job, phase.Name, running, result, log)
+	c.env.reach(StageCapture)
 	captured, captureErr := c.capture(detached(ctx))
 	captured.Duration, captured.MaxRSS = result.Duration, result.MaxRSS
 	if captured.Log, err = log.store(detached(ctx), c.env.CAS); err != nil {
@@ -148,6 +150,7 @@ func (c *chain) run(ctx context.Context, index int) error {
 	}
 	captured.Record, captured.How = c.rec.ID, c.how
 	c.last = captured
+	c.env.reach(StageCache)
 	_, err = c.env.Phases.Put(ctx, action.Phase, key.Key, captured)
 	return err
 }

@@ -30,16 +30,15 @@ type Shell struct {
 // Enter runs a shell's command on private copies: what it changes is gone afterwards. The result's
 // exit code is the command's own.
 func (e *Env) Enter(ctx context.Context, shell Shell) (sandbox.Result, error) {
-	work := e.dir("work", "shell-"+fsx.TempName(""))
-	if err := os.MkdirAll(work, 0o755); err != nil {
+	work, release, err := e.workDir(ctx, "shell-"+fsx.TempName(""))
+	if err != nil {
 		return sandbox.Result{}, err
 	}
-	defer func() { _ = fsx.RemoveAll(work) }()
+	defer release()
 	c := &chain{env: e, job: shell.Job, dir: work, index: map[string]*tree.StatIndex{}}
 	if err := c.furnish(ctx, shell); err != nil {
 		return sandbox.Result{}, err
 	}
-	var err error
 	if c.root, err = e.sysroot(ctx, shell.Job, work); err != nil {
 		return sandbox.Result{}, err
 	}

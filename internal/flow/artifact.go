@@ -123,7 +123,7 @@ func (s *Session) element(ctx context.Context, name string) (*graph, *node, erro
 	if name != "" {
 		names = []string{name}
 	}
-	g, err := s.load(ctx, names)
+	g, err := s.loadToPlan(ctx, names)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -45,7 +45,7 @@ func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, erro
 	if err := s.config.CheckTrust(); err != nil {
 		return Report{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	g, err := s.load(ctx, request.Elements)
+	g, err := s.loadToPlan(ctx, request.Elements)
 	if err != nil {
 		return Report{}, err
 	}
@@ -262,7 +262,7 @@ type StatusRow struct {
 // Status plans elements and all that they need, and carries nothing out. What depends on an
 // element that is to be built is unknown (rule 2).
 func (s *Session) Status(ctx context.Context, elements []string, asked Asked) ([]StatusRow, error) {
-	g, err := s.load(ctx, elements)
+	g, err := s.loadToPlan(ctx, elements)
 	if err != nil {
 		return nil, err
 	}

@@ -88,6 +88,9 @@ const staleAfter = 24 * time.Hour
 
 func (s *Session) sweep(ctx context.Context) error {
 	old := s.options.Now().Add(-staleAfter)
+	if err := s.env.SweepWork(ctx); err != nil {
+		return fmt.Errorf("collect garbage: %w", err)
+	}
 	for _, sweep := range []func(context.Context, time.Time) error{s.env.Artifacts.Sweep, s.env.Records.Sweep, s.env.Phases.Sweep} {
 		if err := sweep(ctx, old); err != nil {
 			return fmt.Errorf("collect garbage: %w", err)
@@ -104,7 +107,8 @@ type reference struct {
 }
 
 // giveUpOldest removes the references that don't fit into the budget any more and returns the
-// blobs of the others. Within the budget nothing is given up.
+// blobs of the others. Within the budget nothing is given up, nor what was used in cas's grace
+// period: a running build may have put it there.
 func (s *Session) giveUpOldest(ctx context.Context, budgetBytes int64, report *GarbageReport) (map[digest.Digest]bool, error) {
 	usage, err := s.cas.Usage(ctx)
 	if err != nil {
@@ -130,7 +134,8 @@ func (s *Session) giveUpOldest(ctx context.Context, budgetBytes int64, report *G
 		if err != nil {
 			return nil, err
 		}
-		if room -= size; room >= 0 {
+		room -= size
+		if inUse := r.used.After(s.options.Now().Add(-cas.DefaultGrace)); room >= 0 || inUse {
 			for _, d := range added {
 				kept[d] = true
 			}

@@ -7,6 +7,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/git-bst/git-bst/gitint"
 	"github.com/git-bst/git-bst/internal/artifact"
@@ -47,7 +50,7 @@ func (s *Session) load(ctx context.Context, targets []string) (*graph, error) {
 		return nil, err
 	}
 	loaded, err := project.Load(ctx, project.Request{
-		Dir: s.dir, Options: s.config.Project.Options, MaxJobs: s.config.Build.MaxJobs, Targets: targets,
+		Dir: s.dir, Options: s.config.Project.Options, MaxJobs: s.config.Build.MaxJobs, Targets: targets, Variables: s.realPaths(),
 	})
 	if err != nil {
 		return nil, err
@@ -64,6 +67,51 @@ func (s *Session) load(ctx context.Context, targets []string) (*graph, error) {
 	return g, nil
 }
 
+// realPaths moves the build and install roots to where they are on the host when there is no sandbox
+// that could put them elsewhere. Nothing is asked for otherwise.
+func (s *Session) realPaths() map[string]string {
+	if s.config.Build.Sandbox != sandbox.None.String() {
+		return nil
+	}
+	dir := filepath.Join(s.config.Cache.Dir, "none", "%{project-name}", "%{element-name}")
+	return map[string]string{"build-root": filepath.Join(dir, "build"), "install-root": filepath.Join(dir, "install")}
+}
+
+// gather takes what planning needs from outside the project, each slow thing beside the others: the
+// work tree where a source is in place, and the host's fingerprint where something is built on it.
+func (s *Session) gather(ctx context.Context, g *graph) error {
+	inPlace, commands := false, false
+	for _, n := range g.nodes {
+		commands = commands || n.recipe.RunsCommands
+		for _, id := range n.sources {
+			inPlace = inPlace || id.InPlace
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	if inPlace {
+		group.Go(func() error {
+			_, err := s.snapshot(ctx)
+			return err
+		})
+	}
+	if commands && s.config.Build.Root == keys.RootHost {
+		group.Go(func() error {
+			_, err := s.host(ctx)
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// loadToPlan is load with all that planning needs.
+func (s *Session) loadToPlan(ctx context.Context, targets []string) (*graph, error) {
+	g, err := s.load(ctx, targets)
+	if err != nil {
+		return nil, err
+	}
+	return g, s.gather(ctx, g)
+}
+
 // targets turns what the user typed into element names: none is the configured element or the
 // project's default; a path below the element path is that element.
 func (s *Session) targets(typed []string) ([]string, error) {
@@ -78,10 +126,14 @@ func (s *Session) targets(typed []string) ([]string, error) {
 	return typed, nil
 }
 
+// retryDelay is the wait before a server is asked again: what a restart of a proxy takes.
+const retryDelay = time.Second
+
 func (s *Session) sourceEnv() source.Env {
 	return source.Env{
 		Store: s.cas, MirrorDir: filepath.Join(s.config.Cache.Dir, "sources"), Git: gitint.Git{Bin: s.options.Git, Env: s.options.Environ}, Environ: s.options.Environ,
-		InPlace: s.inPlace, Jobs: s.config.Fetch.Jobs, Now: s.options.Now,
+		InPlace: s.inPlace, Jobs: s.config.Fetch.Jobs, Now: s.options.Now, HTTP: s.options.HTTP, RetryDelay: retryDelay,
+		Limits: source.Limits{DownloadBytes: s.config.Fetch.MaxSize},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -42,10 +43,12 @@ var (
 type Options struct {
 	Dir     string // where the user stands, absolute
 	Config  config.Config
-	Environ []string // for git and for proxies: "NAME=value"
-	Git     string   // path of the git binary; "" for the one in PATH
+	Environ []string     // for git and for proxies: "NAME=value"
+	Git     string       // path of the git binary; "" for the one in PATH
+	HTTP    *http.Client // for downloads, with the user's proxies; nil: without
 	Emit    func(build.Event)
 	Now     func() time.Time
+	Stage   func(build.Stage) // for tests; see build.Env
 }
 
 // Session is one opened project with its stores. Close it.
@@ -114,7 +117,7 @@ func (s *Session) openStores(ctx context.Context) error {
 		CAS: store, Artifacts: artifact.Open(filepath.Join(dir, "artifacts"), store),
 		Records: record.Open(filepath.Join(dir, "records")), Phases: action.OpenCache(filepath.Join(dir, "actions"), store),
 		Cache: dir, Timeout: s.config.Build.Timeout, Keep: build.KeepTrees(s.config.Cache.KeepBuildTrees),
-		LogLines: s.config.Log.Lines, Emit: s.options.Emit, Now: s.options.Now,
+		LogLines: s.config.Log.Lines, Emit: s.options.Emit, Now: s.options.Now, Stage: s.options.Stage,
 	}
 	return nil
 }

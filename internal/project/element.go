@@ -1,6 +1,7 @@
 package project
 
 import (
+	"maps"
 	"slices"
 )
 
@@ -137,6 +138,9 @@ func (m *maker) variables() error {
 		}
 	}
 	node.override("element-name", m.e.Name)
+	for _, name := range slices.Sorted(maps.Keys(m.l.req.Variables)) {
+		node.override(name, m.l.req.Variables[name])
+	}
 	if m.vars, err = newVariables(node); err != nil {
 		return err
 	}

@@ -19,6 +19,9 @@ type Request struct {
 	Targets []string          // elements by name; none means the project's default targets
 	// HostArch and HostOS replace the machine's own, for tests: names as uname prints them.
 	HostArch, HostOS string
+	// Variables replace variables of every element, whatever project and element say. Keys are not
+	// BuildStream's then. For a sandbox in which the build root cannot be where the project wants it.
+	Variables map[string]string
 	// ConfigOnly loads project.conf and no element.
 	ConfigOnly bool
 }
