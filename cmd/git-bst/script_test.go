@@ -12,9 +12,13 @@ import (
 	"github.com/git-bst/git-bst/internal/sandbox"
 )
 
-// TestMain lets the test binary be git-bst, and the sandbox's init, for the scripts.
+// TestMain lets the test binary be git-bst, and the sandbox's init, for the scripts, and a git-bst
+// that is killed on its way.
 func TestMain(m *testing.M) {
 	sandbox.MaybeInit(os.Args)
+	if plan := os.Getenv(killPlan); plan != "" {
+		os.Exit(killedMain(plan))
+	}
 	testscript.Main(m, map[string]func(){"git-bst": func() { os.Exit(mainCode()) }})
 }
 
