@@ -137,6 +137,11 @@ func (e *Env) runJob(ctx context.Context, c *chain, first int) error {
 		c.rec.Files = files
 		return err
 	}
+	unclaim, err := c.claim(ctx)
+	if err != nil {
+		return err
+	}
+	defer unclaim()
 	if err := c.enter(ctx, first); err != nil {
 		return err
 	}
@@ -144,7 +149,6 @@ func (e *Env) runJob(ctx context.Context, c *chain, first int) error {
 		c.rec.Files = c.last.InstallTree
 		return nil
 	}
-	var err error
 	if c.root, err = e.sysroot(ctx, c.job, c.dir); err != nil {
 		return err
 	}

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/git-bst/git-bst/internal/action"
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/fsx"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/sandbox"
 	"github.com/git-bst/git-bst/internal/tree"
@@ -39,7 +41,47 @@ type chain struct {
 // folders are the parts of a work folder that a build writes, and where it sees them.
 func (c *chain) folders() []string { return []string{"build", "install", "tmp", "shm"} }
 
-func (c *chain) path(folder string) string { return filepath.Join(c.dir, folder) }
+// path is where a folder is on the host. Without a sandbox nothing can show it elsewhere, so the
+// build and install folders are where the build sees them.
+func (c *chain) path(folder string) string {
+	if c.env.Sandbox == sandbox.None {
+		layout := c.job.Parts.Layout
+		switch {
+		case folder == "build" && layout.BuildRoot != "":
+			return layout.BuildRoot
+		case folder == "install" && layout.InstallRoot != "":
+			return layout.InstallRoot
+		}
+	}
+	return filepath.Join(c.dir, folder)
+}
+
+// claim makes way for the folders of a build without a sandbox, whose paths are fixed: one such
+// build of an element runs at a time. Below the cache only; elsewhere nothing is removed.
+func (c *chain) claim(ctx context.Context) (release func(), err error) {
+	if c.env.Sandbox != sandbox.None {
+		return func() {}, nil
+	}
+	mine := []string{c.path("build"), c.path("install")}
+	for _, dir := range mine {
+		if !strings.HasPrefix(dir, c.env.Cache+string(filepath.Separator)) {
+			return nil, fmt.Errorf("internal error: build without a sandbox at %s: expected a folder of the cache", dir)
+		}
+	}
+	sum := digest.Of([]byte(mine[0])).Hash()
+	unlock, err := fsx.Lock(ctx, c.env.dir("locks", "none-"+sum))
+	if err != nil {
+		return nil, err
+	}
+	clear := func() error {
+		return errors.Join(fsx.RemoveAll(mine[0]), fsx.RemoveAll(mine[1]))
+	}
+	if err := errors.Join(clear(), os.MkdirAll(filepath.Dir(mine[0]), 0o755), os.MkdirAll(filepath.Dir(mine[1]), 0o755)); err != nil {
+		unlock()
+		return nil, err
+	}
+	return func() { _ = clear(); unlock() }, nil
+}
 
 // stage makes the work folder for a build from the first phase on: the sources, all with one time.
 func (c *chain) stage(ctx context.Context) error {
@@ -164,6 +206,9 @@ func (c *chain) spec() sandbox.Spec {
 		Root: c.root.root, RootWritable: layout.RootWritable, Binds: append([]sandbox.Bind(nil), c.root.binds...),
 		Dir: layout.WorkDir, UID: layout.UID, GID: layout.GID, Hostname: hostname,
 		TmpDir: c.path("tmp"), ShmDir: c.path("shm"), Timeout: c.env.Timeout, Kind: c.env.Sandbox,
+	}
+	if c.env.Sandbox == sandbox.None {
+		spec.TmpDir, spec.ShmDir = "", ""
 	}
 	if layout.BuildRoot != "" {
 		spec.Binds = append(spec.Binds, sandbox.Bind{Source: c.path("build"), Target: layout.BuildRoot, Writable: true})

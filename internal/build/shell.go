@@ -36,6 +36,11 @@ func (e *Env) Enter(ctx context.Context, shell Shell) (sandbox.Result, error) {
 	}
 	defer release()
 	c := &chain{env: e, job: shell.Job, dir: work, index: map[string]*tree.StatIndex{}}
+	unclaim, err := c.claim(ctx)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
+	defer unclaim()
 	if err := c.furnish(ctx, shell); err != nil {
 		return sandbox.Result{}, err
 	}
