@@ -62,8 +62,10 @@ func (a *app) printSummary(report flow.Report) {
 		}
 		info.Phases += outcome.Ran
 	}
-	for _, failure := range report.Failures {
-		info.Failed = append(info.Failed, failure.Element)
+	for _, outcome := range report.Outcomes {
+		if outcome.Failed {
+			info.Failed = append(info.Failed, outcome.Step.Element)
+		}
 	}
 	if a.json {
 		_ = writeJSONLine(a.stdout, info)

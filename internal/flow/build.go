@@ -10,6 +10,7 @@ import (
 	"github.com/git-bst/git-bst/internal/build"
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/plan"
+	"github.com/git-bst/git-bst/internal/project"
 	"github.com/git-bst/git-bst/internal/source"
 )
 
@@ -192,14 +193,35 @@ func (s *Session) unblock(ctx context.Context, g *graph, n *node, asked Asked, r
 			s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{line}})
 		}
 		if err := source.Fetch(ctx, sources, n.element); err != nil {
-			return build.Job{}, plan.Facts{}, fmt.Errorf("fetch the sources of %s: %w", n.element.Name, err)
+			return build.Job{}, plan.Facts{}, hintFetch(fmt.Errorf("fetch the sources of %s: %w", n.element.Name, err), n.element.Name)
 		}
 		return s.resolve(ctx, g, n, asked)
 	case plan.CodeNoReference:
-		err := fmt.Errorf("%s: build %s: %s", n.element.At, n.element.Name, reason.Text)
+		err := fmt.Errorf("%s: build %s: %s", n.unresolved(), n.element.Name, reason.Text)
 		return build.Job{}, plan.Facts{}, hint.Addf(err, "to find the newest one and write it: git bst source track %s", n.element.Name)
 	}
 	return build.Job{}, plan.Facts{}, fmt.Errorf("internal error: build %s: expected its dependencies to be built, but %s", n.element.Name, reason.Text)
+}
+
+// hintFetch says what can be done about sources that could not be fetched.
+func hintFetch(err error, element string) error {
+	switch {
+	case errors.Is(err, source.ErrDownload):
+		return hint.Addf(err, "is the URL right, and can it be reached from here? to try again: git bst source fetch %s", element)
+	case errors.Is(err, source.ErrNoCommit):
+		return hint.Addf(err, "to find the newest one and write it: git bst source track %s", element)
+	}
+	return err
+}
+
+// unresolved is where the first source without a ref is written.
+func (n *node) unresolved() project.Place {
+	for i, id := range n.sources {
+		if !id.Resolved && !id.InPlace {
+			return n.element.Sources[i].At
+		}
+	}
+	return n.element.At
 }
 
 // lookUpAgain refreshes what another process may have changed before the lock was taken.

@@ -113,7 +113,7 @@ func (s *Session) loadToPlan(ctx context.Context, targets []string) (*graph, err
 }
 
 // targets turns what the user typed into element names: none is the configured element or the
-// project's default; a path below the element path is that element.
+// project's default.
 func (s *Session) targets(typed []string) ([]string, error) {
 	if len(typed) == 0 && s.config.Project.Element != "" {
 		return []string{s.config.Project.Element}, nil

@@ -3,7 +3,10 @@ package project
 import (
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/git-bst/git-bst/internal/hint"
 )
 
 // fileElement is an element's file, with its includes and conditions resolved.
@@ -111,7 +114,7 @@ func (l *loader) loadFile(written string, by *Node) (*fileElement, error) {
 		return f, nil
 	}
 	if err := checkElementName(name, by.At()); err != nil {
-		return nil, err
+		return nil, l.hintName(err, name)
 	}
 	full := filepath.Join(l.elementDir(), filepath.FromSlash(name))
 	if strings.HasPrefix(name, "/") || !within(l.root.dir, full) {
@@ -119,7 +122,8 @@ func (l *loader) loadFile(written string, by *Node) (*fileElement, error) {
 	}
 	node, err := readYAML(full, l.root.relative(full))
 	if ReasonOf(err) == MissingFile {
-		return nil, fail(MissingFile, by.At(), "there is no element %q below %s", name, l.project.ElementPath)
+		err := fail(MissingFile, by.At(), "there is no element %q below %s", name, l.project.ElementPath)
+		return nil, l.hintName(err, name)
 	}
 	if err != nil {
 		return nil, inElement(err, name)
@@ -130,6 +134,21 @@ func (l *loader) loadFile(written string, by *Node) (*fileElement, error) {
 	}
 	l.files[name] = f
 	return f, nil
+}
+
+// hintName adds to err the element that a wrong name was most likely meant to be, if there is one.
+func (l *loader) hintName(err error, name string) error {
+	names, listErr := l.allElements()
+	if listErr != nil {
+		return err
+	}
+	below := strings.TrimPrefix(name, strings.TrimSuffix(l.project.ElementPath, "/")+"/") // a file's path
+	for _, meant := range []string{below, below + ".bst", hint.Nearest(name, names)} {
+		if meant != "" && slices.Contains(names, meant) {
+			return hint.Addf(err, "did you mean: %s", meant)
+		}
+	}
+	return err
 }
 
 // resolveFile resolves conditions and includes of f and checks its keys and kind.

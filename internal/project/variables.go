@@ -1,8 +1,12 @@
 package project
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/git-bst/git-bst/internal/hint"
 )
 
 // variablePattern is a reference to a variable. Anything else with a percent sign is literal.
@@ -72,7 +76,11 @@ func (v *variables) all() (map[string]string, error) {
 func (v *variables) get(name string, at Place, chain []string) (string, error) {
 	value, ok := v.value[name]
 	if !ok {
-		return "", fail(UnresolvedVariable, at, "variable %q is not defined", name)
+		err := fail(UnresolvedVariable, at, "variable %q is not defined", name)
+		if near := hint.Nearest(name, slices.Sorted(maps.Keys(v.value))); near != "" {
+			return "", hint.Addf(err, "did you mean: %%{%s}", near)
+		}
+		return "", err
 	}
 	switch v.state[name] {
 	case expanded:

@@ -19,8 +19,8 @@ import (
 	"github.com/git-bst/git-bst/internal/tree"
 )
 
-// ErrNoCommit is returned when a repository does not have the commit that ref names.
-var ErrNoCommit = errors.New("the repository does not have this commit")
+// ErrNoCommit is returned when a repository does not have the commit, branch or tag that is named.
+var ErrNoCommit = errors.New("not in the repository")
 
 // commitText is a commit's id; repositories with SHA-256 ids are not known to BuildStream.
 var commitText = regexp.MustCompile(`\A[0-9a-f]{40}\z`)
@@ -154,7 +154,11 @@ func (m gitMirror) fetchCommit(ctx context.Context, from, commit, tag string) er
 		err = m.fetchAll(ctx, from)
 	}
 	if err == nil && !m.has(ctx, commit, tag) {
-		err = fmt.Errorf("%w: %s %s in %s", ErrNoCommit, commit, tag, redact(from))
+		what := "commit " + commit
+		if tag != "" {
+			what += " with tag " + tag
+		}
+		err = fmt.Errorf("%w: %s in %s", ErrNoCommit, what, redact(from))
 	}
 	return err
 }
@@ -203,7 +207,13 @@ func (m gitMirror) fetchRefs(ctx context.Context, from string, refs ...string) e
 	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("%w: %s: %s", ErrDownload, redact(from), hideCredentials(err.Error(), from))
+	return fmt.Errorf("%w: %s: %s", ErrDownload, redact(from), hideCredentials(oneLine(err.Error()), from))
+}
+
+// oneLine joins the lines of what git says up to an empty one; general advice comes after that.
+func oneLine(text string) string {
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n\n")
+	return strings.ReplaceAll(text, "\n", "; ")
 }
 
 // hideCredentials takes a URL's secrets out of what git says about it.
