@@ -39,6 +39,7 @@ own_home() {
 # make_repository NAME DIR: the project's upstream source as a git repository of one commit.
 make_repository() {
 	(cd "$root" && scripts/source-package "$1" "$2") 2>"$work/why" || return
+	"edit_$1" sources "$2"
 	(cd "$2" && git init -q && git add -A && git commit -q -m "$1")
 }
 
@@ -61,7 +62,7 @@ try_project() {
 	pass "$name" "git bst init, build, artifact checkout in $((SECONDS - started)) s"
 	element=$(cd "$dir/$name" && git bst config project.element)
 	for hand in hand1 hand2; do
-		if ! by_hand "$name" "$dir" "$hand" "${element%.bst}/$element" / >"$dir/$hand.log" 2>&1; then
+		if ! by_hand "$name" "$dir/$name" "$dir/$hand" "${element%.bst}/$element" / >"$dir/$hand.log" 2>&1; then
 			fail "$name" "the build by hand" "$dir/$hand.log"
 			return
 		fi
@@ -76,28 +77,21 @@ try_project() {
 
 # by_git_bst NAME DIR: what README tells a user to do; the files go to DIR/out.
 by_git_bst() (
-	set -e
-	cd "$2/$1"
-	git bst init
-	element=$(git bst config project.element)
-	"edit_$1" "elements/$element"
-	git bst build
-	git bst artifact checkout "$element" "$2/out"
+	cd "$2/$1" && git bst init && element=$(git bst config project.element) && "edit_$1" element "elements/$element" &&
+		git bst build && git bst artifact checkout "$element" "$2/out"
 )
 
-# by_hand NAME DIR BUILD PLACE ROOT: builds DIR/NAME's commit in DIR/BUILD, at the build path of the
-# element PLACE, on the root ROOT (/ is the host's); the files go to DIR/BUILD/install.
+# by_hand NAME UPSTREAM DIR PLACE ROOT: builds the first commit of the repository UPSTREAM in DIR, at the
+# build path of the element PLACE, on the root ROOT (/ is the host's); the files go to DIR/install.
 by_hand() (
-	set -e
 	umask 022
-	mkdir -p "$2/$3/install" "$2/$3/tmp"
-	git clone -q --no-hardlinks "$2/$1" "$2/$3/source"
-	git -C "$2/$3/source" checkout -q "$(git -C "$2/$1" rev-list --max-parents=0 HEAD)"
-	rm -rf "$2/$3/source/.git"
+	mkdir -p "$3/install" "$3/tmp" && git clone -q --no-hardlinks "$2" "$3/source" &&
+		git -C "$3/source" checkout -q "$(git -C "$2" rev-list --max-parents=0 HEAD)" || return
+	rm -rf "$3/source/.git"
 	# As a clean build's: all of one time, so that nothing that is shipped seems out of date.
-	find "$2/$3/source" -exec touch -h -d '2011-11-11 11:11:11Z' {} +
-	"hand_$1" >"$2/$3/commands"
-	box "$5" "$2/$3" "/buildstream/$4"
+	find "$3/source" -exec touch -h -d '2011-11-11 11:11:11Z' {} +
+	"hand_$1" >"$3/commands"
+	box "$5" "$3" "/buildstream/$4"
 )
 
 # box ROOT DIR PATH: runs DIR/commands by bubblewrap, each in a shell of its own, with BuildStream's

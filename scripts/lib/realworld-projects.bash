@@ -1,20 +1,18 @@
 # shellcheck shell=bash
-# Part of scripts/realworld: the projects. For each: what a user edits in the element that `git bst init`
-# wrote (edit_), the commands of a build by hand (hand_: one a line, each run by a shell of its own, with
+# Part of scripts/realworld: the projects. For each: what a user edits (edit_: first in the unpacked
+# sources, later in the element that `git bst init` wrote), the commands of a build by hand (hand_: one a line, each run by a shell of its own, with
 # a name=value line for each environment variable that the kind sets), and a trial of the result (run_).
 # The commands are those that BuildStream documents for its element kinds, written out.
 
 jobs=$(nproc)
 if ((jobs > 8)); then jobs=8; fi
 destination=/buildstream-install
-folders="--prefix=/usr --exec-prefix=/usr --bindir=/usr/bin --sbindir=/usr/sbin --sysconfdir=/etc --datadir=/usr/share --includedir=/usr/include"
+folders="--prefix=/usr --bindir=/usr/bin --sbindir=/usr/sbin --sysconfdir=/etc --datadir=/usr/share --includedir=/usr/include"
 folders+=" --libdir=/usr/lib --libexecdir=/usr/libexec --localstatedir=/var --sharedstatedir=/usr/com --mandir=/usr/share/man --infodir=/usr/share/info"
 
-# add_variables ELEMENT NAME VALUE...: what a user writes into an element.
-add_variables() {
-	local element=$1
-	shift
-	{ printf '\nvariables:\n' && printf '  %s: %s\n' "$@"; } >>"$element"
+# configure_with ARGUMENTS element FILE: what a user adds to an element of kind autotools.
+configure_with() {
+	if [[ $2 == element ]]; then printf '\nvariables:\n  conf-local: %s\n' "$1" >>"$3"; fi
 }
 
 # hand_autotools ARGUMENTS: the kind's commands. Sources without a configure script get one.
@@ -23,14 +21,14 @@ hand_autotools() {
 		MAKEFLAGS=-j$jobs
 		V=1
 		if [ -x ./configure ]; then true; else autoreconf -ivf .; fi
-		./configure $folders $1
+		./configure --exec-prefix=/usr $folders $1
 		make
 		make -j1 DESTDIR="$destination" install
 	END
 }
 
 # curl is built without TLS: a library for it is one more thing that the host would have to have.
-edit_curl() { add_variables "$1" conf-local --without-ssl; }
+edit_curl() { configure_with --without-ssl "$@"; }
 hand_curl() { hand_autotools --without-ssl; }
 run_curl() {
 	echo hello >"$work/hello"
@@ -38,8 +36,12 @@ run_curl() {
 		[[ $(with_libraries "$1" "$1/usr/bin/curl" -s "file://$work/hello") == hello ]]
 }
 
-# jq is built without regular expressions: their library is a submodule that the package leaves out.
-edit_jq() { add_variables "$1" conf-local '"--with-oniguruma=no"'; }
+# jq is built without regular expressions: their library is a submodule that the package leaves out. Its
+# folder has to be there, and git keeps no empty one.
+edit_jq() {
+	if [[ $1 == sources ]]; then touch "$2/modules/oniguruma/.keep"; fi
+	configure_with --with-oniguruma=no "$@"
+}
 hand_jq() { hand_autotools --with-oniguruma=no; }
 run_jq() { [[ $(echo '{"a":[1,2,39]}' | with_libraries "$1" "$1/usr/bin/jq" '.a | add') == 42 ]]; }
 
