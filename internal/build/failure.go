@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/git-bst/git-bst/internal/fsx"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/sandbox"
 )
@@ -17,10 +18,24 @@ func (e *Env) failure(job Job, phase, command string, result sandbox.Result, log
 	if outcome == record.Success {
 		return nil
 	}
+	if outcome == record.Failed && e.diskFull() {
+		outcome = record.Machine
+	}
 	return &Failure{
 		Element: job.Element, Phase: phase, Command: command, ExitCode: result.ExitCode,
 		Signal: signalName(result.Signal), Result: outcome, Log: log.path, Tail: log.tail(e.LogLines),
 	}
+}
+
+// fullBelow is how much room a disk has at least that is not full. It is much, as a program that
+// writes big pieces fails earlier; a failure that is wrongly taken for the disk's is not
+// remembered, which costs time only (rule 31).
+const fullBelow = 64 << 20
+
+// diskFull reports whether the disk on which builds run is full now, with all that one left there.
+func (e *Env) diskFull() bool {
+	disk, err := fsx.DiskFree(e.Cache)
+	return err == nil && disk.FreeBytes < fullBelow
 }
 
 // Outcome classes what a sandbox reports. A shell reports a child killed by signal n as 128+n:

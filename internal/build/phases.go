@@ -178,8 +178,8 @@ func (c *chain) run(ctx context.Context, index int) error {
 	c.env.reach(StageCapture)
 	captured, captureErr := c.capture(detached(ctx))
 	captured.Duration, captured.MaxRSS = result.Duration, result.MaxRSS
-	if captured.Log, err = log.store(detached(ctx), c.env.CAS); err != nil {
-		return err
+	if captured.Log, err = log.store(detached(ctx), c.env.CAS); err != nil && failure == nil {
+		return err // of a failure, the log's file is there all the same
 	}
 	entry.Log = captured.Log
 	c.rec.Phases = append(c.rec.Phases, entry)

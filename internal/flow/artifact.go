@@ -171,6 +171,7 @@ type CheckoutRequest struct {
 	Name string
 	Dest string // absolute; not there, or an empty folder
 	Deps Deps   // DepsNone: its own files; DepsRun: with what it needs at run time
+	Git  bool   // write what is named .git too
 }
 
 // Checkout writes the files of an artifact into a folder. Nothing that is there is overwritten.
@@ -185,7 +186,7 @@ func (s *Session) Checkout(ctx context.Context, request CheckoutRequest) (Found,
 			return Found{}, err
 		}
 	}
-	return found, s.checkOut(ctx, root, request.Dest)
+	return found, s.export(ctx, root, request.Dest, request.Git, tree.ExportOptions{Default: time.Unix(build.SourceTime, 0)})
 }
 
 // runtimeTree merges an element with what it needs at run time, as they are staged.
@@ -202,12 +203,9 @@ func (s *Session) runtimeTree(ctx context.Context, found Found) (digest.Digest, 
 	return s.env.Merge(ctx, job)
 }
 
-func (s *Session) checkOut(ctx context.Context, root digest.Digest, dest string) error {
-	return s.export(ctx, root, dest, tree.ExportOptions{Default: time.Unix(build.SourceTime, 0)})
-}
-
-// export writes a tree into a folder that is empty or not there.
-func (s *Session) export(ctx context.Context, root digest.Digest, dest string, options tree.ExportOptions) error {
+// export writes a tree into a folder that is empty or not there. withGit allows what refuseGit
+// refuses.
+func (s *Session) export(ctx context.Context, root digest.Digest, dest string, withGit bool, options tree.ExportOptions) error {
 	entries, err := os.ReadDir(dest)
 	if err == nil && len(entries) > 0 {
 		err := fmt.Errorf("%w: check out to %s: the folder is not empty", ErrRefused, dest)
@@ -222,7 +220,30 @@ func (s *Session) export(ctx context.Context, root digest.Digest, dest string, o
 	if root.IsZero() {
 		return os.MkdirAll(dest, 0o755)
 	}
-	return tree.Export(ctx, s.cas, root, dest, options)
+	if !withGit {
+		if err := refuseGit(ctx, s.cas, root); err != nil {
+			return fmt.Errorf("check out to %s: %w", dest, err)
+		}
+	}
+	if err := tree.Export(ctx, s.cas, root, dest, options); err != nil {
+		if errors.Is(err, cas.ErrCorrupt) || errors.Is(err, cas.ErrNotFound) {
+			return hint.Add(err, "to find what else is damaged: git bst cache fsck; then build again: git bst build")
+		}
+		return err
+	}
+	return nil
+}
+
+// refuseGit refuses a tree in which something is named .git: git would take it for a repository's
+// and do what its configuration says, as soon as it is called there (rule 39).
+func refuseGit(ctx context.Context, store cas.Store, root digest.Digest) error {
+	return tree.Walk(ctx, store, root, func(path string, _ tree.Entry) error {
+		if name := path[strings.LastIndexByte(path, '/')+1:]; strings.EqualFold(name, ".git") {
+			err := fmt.Errorf("%w: it holds %s, which git would obey there", ErrRefused, path)
+			return hint.Add(err, "to write it all the same: git bst artifact checkout --with-git")
+		}
+		return nil
+	})
 }
 
 // DeleteArtifact removes references; the blobs go with the next collection. It returns those that
@@ -316,7 +337,7 @@ func (s *Session) Newest(ctx context.Context, name string) (record.Record, error
 
 // CheckoutBuildTree writes the build tree of an element's newest build into a folder, with the
 // times of its files, so that make and ninja see what the build saw.
-func (s *Session) CheckoutBuildTree(ctx context.Context, name, dest string) error {
+func (s *Session) CheckoutBuildTree(ctx context.Context, name, dest string, withGit bool) error {
 	rec, err := s.Newest(ctx, name)
 	if err != nil {
 		return err
@@ -333,5 +354,5 @@ func (s *Session) CheckoutBuildTree(ctx context.Context, name, dest string) erro
 			return fmt.Errorf("read the times of the build tree: %w", err)
 		}
 	}
-	return s.export(ctx, rec.BuildTree, dest, options)
+	return s.export(ctx, rec.BuildTree, dest, withGit, options)
 }

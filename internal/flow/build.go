@@ -11,6 +11,7 @@ import (
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/project"
+	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/source"
 )
 
@@ -71,7 +72,9 @@ func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, erro
 	for _, n := range skipped {
 		report.Skipped = append(report.Skipped, n.element.Name)
 	}
-	return s.failures(report, err)
+	report, err = s.failures(report, err)
+	s.collectIfDue(ctx, report)
+	return report, err
 }
 
 // failures takes the elements' own failures out of err.
@@ -93,6 +96,9 @@ func (s *Session) failures(report Report, err error) (Report, error) {
 		err := fmt.Errorf("%w: %w", ErrBuildFailed, failure)
 		if failure.Replayed {
 			return report, hint.Addf(err, "to build it again with the same inputs: git bst build --retry %s", failure.Element)
+		}
+		if failure.Result == record.Machine {
+			err = hint.Addf(err, "make room, then: git bst build %s; what the cache may give back: git bst cache gc", failure.Element)
 		}
 		return report, hint.Addf(err, "to look into its build tree: git bst shell --build %s", failure.Element)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/fsx"
+	"github.com/git-bst/git-bst/internal/record"
 )
 
 // CacheStatus says what the cache holds.
@@ -88,8 +89,10 @@ const staleAfter = 24 * time.Hour
 
 func (s *Session) sweep(ctx context.Context) error {
 	old := s.options.Now().Add(-staleAfter)
-	if err := s.env.SweepWork(ctx); err != nil {
-		return fmt.Errorf("collect garbage: %w", err)
+	for _, sweep := range []func(context.Context) error{s.env.SweepWork, s.env.SweepRoots, s.env.SweepLogs} {
+		if err := sweep(ctx); err != nil {
+			return fmt.Errorf("collect garbage: %w", err)
+		}
 	}
 	for _, sweep := range []func(context.Context, time.Time) error{s.env.Artifacts.Sweep, s.env.Records.Sweep, s.env.Phases.Sweep} {
 		if err := sweep(ctx, old); err != nil {
@@ -121,6 +124,12 @@ func (s *Session) giveUpOldest(ctx context.Context, budgetBytes int64, report *G
 	if err != nil {
 		return nil, err
 	}
+	newest, err := s.env.Records.Roots(ctx, record.DefaultPolicy())
+	if err != nil {
+		return nil, err
+	}
+	// What failed is worth as much as what is used last: nobody wants to wait for it twice.
+	references = slices.Insert(references, 0, reference{used: s.options.Now(), roots: newest, remove: func() error { return nil }})
 	room := int64(float64(budgetBytes) * keepShare)
 	kept := map[digest.Digest]bool{}
 	for _, r := range references {

@@ -147,6 +147,9 @@ func (s *Session) CheckOut(ctx context.Context, t NamedTree, dir string) error {
 	if err := s.ensure(ctx, t); err != nil {
 		return fmt.Errorf("check out %s: %w", t.Name, err)
 	}
+	if err := refuseGit(ctx, s.cas, t.Root); err != nil {
+		return fmt.Errorf("check out %s: %w", t.Name, err)
+	}
 	if err := tree.Export(ctx, s.cas, t.Root, dir, tree.ExportOptions{Default: time.Unix(build.SourceTime, 0)}); err != nil {
 		return fmt.Errorf("check out %s: %w", t.Name, err)
 	}

@@ -1,0 +1,85 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/git-bst/git-bst/internal/fsx"
+)
+
+// Staged roots that no build used for a week are removed by a collection: making one anew takes
+// seconds. Log files are kept for 30 days, as journals are; the store has those of kept records.
+const (
+	rootsAge = 7 * 24 * time.Hour
+	logsAge  = 30 * 24 * time.Hour
+)
+
+// SweepRoots removes staged roots that were not used for a week and that no build holds.
+func (e *Env) SweepRoots(ctx context.Context) error {
+	entries, err := os.ReadDir(e.dir("roots"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("sweep staged roots: %w", err)
+	}
+	for _, entry := range entries {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := e.sweepRoot(entry.Name()); err != nil {
+			return fmt.Errorf("sweep staged roots: %w", err)
+		}
+	}
+	return nil
+}
+
+func (e *Env) sweepRoot(name string) error {
+	dir := e.dir("roots", name)
+	old := func() bool {
+		info, err := os.Lstat(dir)
+		return err == nil && e.Now().Sub(info.ModTime()) > rootsAge
+	}
+	if strings.HasSuffix(name, ".tmp") { // being staged, or left by a killed process
+		if old() {
+			return fsx.RemoveAll(dir)
+		}
+		return nil
+	}
+	unlock, err := fsx.TryLock(e.dir("locks", "root-"+name))
+	if errors.Is(err, fsx.ErrLocked) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if !old() {
+		return nil
+	}
+	return fsx.RemoveAll(dir)
+}
+
+// SweepLogs removes log files of builds of more than 30 days ago.
+func (e *Env) SweepLogs(ctx context.Context) error {
+	err := filepath.WalkDir(e.dir("logs"), func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || ctx.Err() != nil {
+			return errors.Join(err, ctx.Err())
+		}
+		info, err := entry.Info()
+		if err != nil || entry.IsDir() || e.Now().Sub(info.ModTime()) <= logsAge {
+			return err
+		}
+		return os.Remove(path)
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("sweep logs: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,72 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+
+	"github.com/git-bst/git-bst/internal/config"
+	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/project"
+	"github.com/git-bst/git-bst/internal/tree"
+)
+
+// inPlace returns the tree of a local source that holds the project itself (rule 7): the work tree
+// below the source's folder, as it would be committed, less project.conf, the elements and our own
+// settings, so that editing an element is a change of its recipe only.
+func (s *Session) inPlace(ctx context.Context, element *project.Element, src project.Source) (digest.Digest, error) {
+	loaded := element.Project
+	folder, err := src.Config.Str("path")
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	dir := filepath.Join(loaded.Dir, filepath.FromSlash(folder))
+	snap, err := s.snapshot(ctx)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	root := snap.Staged
+	inside, err := relative(s.repo.TopLevel(), dir)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	if inside != "." {
+		if root, err = tree.Subtree(ctx, s.cas, root, inside); err != nil {
+			return digest.Digest{}, fmt.Errorf("stage %s: %w", dir, err)
+		}
+	}
+	at, err := relative(dir, loaded.Dir)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	for _, name := range notBuilt(loaded) {
+		root, err = tree.Remove(ctx, s.cas, root, path.Join(at, name))
+		if err != nil && !errors.Is(err, tree.ErrNotFound) {
+			return digest.Digest{}, fmt.Errorf("stage %s: %w", dir, err)
+		}
+	}
+	return root, nil
+}
+
+// notBuilt are the paths of a project that are no part of what it builds, below its folder.
+func notBuilt(loaded *project.Project) []string {
+	names := []string{"project.conf", config.RepositoryFile}
+	if loaded.ElementPath != "" && loaded.ElementPath != "." {
+		return append(names, loaded.ElementPath)
+	}
+	for _, element := range loaded.Order {
+		names = append(names, element.Name)
+	}
+	return names
+}
+
+// relative returns the slash-separated path of dir below base; both absolute.
+func relative(base, dir string) (string, error) {
+	rel, err := filepath.Rel(base, dir)
+	if err != nil || !filepath.IsLocal(rel) {
+		return "", fmt.Errorf("stage %s: it is not within %s", dir, base)
+	}
+	return filepath.ToSlash(rel), nil
+}
