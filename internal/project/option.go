@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/git-bst/git-bst/internal/hint"
 )
 
 // host is the machine as the project sees it.
@@ -156,7 +158,11 @@ func (o *options) set(values map[string]string, ignoreUnknown bool) error {
 			if ignoreUnknown {
 				continue
 			}
-			return fail(InvalidData, Place{}, "the project has no option %q, it has: %s", name, strings.Join(o.names(), ", "))
+			err := fail(InvalidData, Place{}, "the project has no option %q, it has: %s", name, strings.Join(o.names(), ", "))
+			if near := hint.Nearest(name, o.names()); near != "" {
+				return hint.Addf(err, "did you mean: %s", near)
+			}
+			return err
 		}
 		if err := o.list[i].set(values[name]); err != nil {
 			return err

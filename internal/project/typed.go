@@ -3,6 +3,8 @@ package project
 import (
 	"math/big"
 	"strings"
+
+	"github.com/git-bst/git-bst/internal/hint"
 )
 
 // The typed readers follow BuildStream: a key that is there never falls back to the default, and a
@@ -170,7 +172,11 @@ func (n *Node) ValidateKeys(valid ...string) error {
 			known = known || v == key
 		}
 		if !known {
-			return fail(InvalidData, n.items[i].At(), "unexpected key %q, expected one of: %s", key, strings.Join(valid, ", "))
+			err := fail(InvalidData, n.items[i].At(), "unexpected key %q, expected one of: %s", key, strings.Join(valid, ", "))
+			if near := hint.Nearest(key, valid); near != "" {
+				return hint.Addf(err, "did you mean: %s", near)
+			}
+			return err
 		}
 	}
 	return nil
