@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/hint"
@@ -44,12 +45,20 @@ func (a *app) settings(cc *cli.Context) (config.Config, error) {
 // looseSettings loads the settings for commands that only look (rule 38). What the repository
 // asks for without consent is not in force.
 func (a *app) looseSettings(cc *cli.Context) (config.Config, error) {
-	where, err := a.gitPlace(cc.Context)
-	if err != nil && !errors.Is(err, errNoRepository) {
-		return config.Config{}, err
-	}
-	entries, err := a.gitSettings(cc.Context)
-	if err != nil {
+	var where gitPlace
+	var entries []config.GitEntry
+	both, ctx := errgroup.WithContext(cc.Context) // a process each: half the time
+	both.Go(func() (err error) {
+		if where, err = a.gitPlace(ctx); errors.Is(err, errNoRepository) {
+			err = nil
+		}
+		return err
+	})
+	both.Go(func() (err error) {
+		entries, err = a.gitSettings(ctx)
+		return err
+	})
+	if err := both.Wait(); err != nil {
 		return config.Config{}, err
 	}
 	from := config.Source{
@@ -105,18 +114,16 @@ func (p gitPlace) trustFile() string { return filepath.Join(p.common, "bst", "tr
 
 func (a *app) gitPlace(ctx context.Context) (gitPlace, error) {
 	var p gitPlace
-	out, err := a.git(ctx, "rev-parse", "--path-format=absolute", "--git-common-dir")
-	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			err = fmt.Errorf("%w: %s", errNoRepository, a.dir)
-			return p, hint.Add(err, "to make one: git init")
-		}
+	// A bare repository tells the first and then fails; so does a folder in a git directory.
+	out, err := a.git(ctx, "rev-parse", "--path-format=absolute", "--git-common-dir", "--show-toplevel")
+	var exit *exec.ExitError
+	if err != nil && (!errors.As(err, &exit) || ctx.Err() != nil) {
 		return p, err
 	}
-	p.common = strings.TrimSuffix(string(out), "\n")
-	if out, err = a.git(ctx, "rev-parse", "--path-format=absolute", "--show-toplevel"); err == nil {
-		p.top = strings.TrimSuffix(string(out), "\n")
+	p.common, p.top, _ = strings.Cut(strings.TrimSuffix(string(out), "\n"), "\n")
+	if p.common == "" {
+		err = fmt.Errorf("%w: %s", errNoRepository, a.dir)
+		return p, hint.Add(err, "to make one: git init")
 	}
 	return p, ctx.Err()
 }
