@@ -177,6 +177,7 @@ func artifactCheckout() command {
 			optionFlag(),
 			&cli.StringFlag{Name: "deps", Aliases: []string{"d"}, Value: "run", Usage: "`WHICH` dependencies come along: none or run"},
 			&cli.BoolFlag{Name: "build-tree", Usage: "write the build tree instead, also of a failed build"},
+			&cli.BoolFlag{Name: "with-git", Usage: "write what is named .git too, which git would obey there"},
 		},
 		action: checkoutArtifact,
 	}
@@ -194,9 +195,9 @@ func checkoutArtifact(a *app, cc *cli.Context) error {
 	defer session.Close()
 	name, dest := cc.Args().Get(0), a.path(cc.Args().Get(1))
 	if cc.Bool("build-tree") {
-		err = session.CheckoutBuildTree(cc.Context, name, dest)
+		err = session.CheckoutBuildTree(cc.Context, name, dest, cc.Bool("with-git"))
 	} else {
-		_, err = session.Checkout(cc.Context, flow.CheckoutRequest{Name: name, Dest: dest, Deps: deps})
+		_, err = session.Checkout(cc.Context, flow.CheckoutRequest{Name: name, Dest: dest, Deps: deps, Git: cc.Bool("with-git")})
 	}
 	if err != nil {
 		return err

@@ -223,7 +223,7 @@ func (e *Env) sharedDir(ctx context.Context, root digest.Digest) (sharedDir, err
 		if err != nil {
 			return sharedDir{}, err
 		}
-		if _, err := os.Lstat(dir); err == nil {
+		if e.sound(dir) {
 			now := e.Now()
 			_ = os.Chtimes(dir, now, now) // used now: gc removes the roots unused for longest
 			return sharedDir{path: dir, release: release}, nil
@@ -235,14 +235,24 @@ func (e *Env) sharedDir(ctx context.Context, root digest.Digest) (sharedDir, err
 	}
 }
 
+// sound reports whether a staged root is there and no blob was found corrupt since it was last
+// used: its files are the blobs' own, so it may have that one.
+func (e *Env) sound(dir string) bool {
+	info, err := os.Lstat(dir)
+	return err == nil && !e.CAS.LastCorrupt().After(info.ModTime())
+}
+
 func (e *Env) stageShared(ctx context.Context, root digest.Digest, dir, lock string) error {
 	release, err := fsx.Lock(ctx, lock)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if _, err := os.Lstat(dir); err == nil {
+	if e.sound(dir) {
 		return nil
+	}
+	if err := fsx.RemoveAll(dir); err != nil {
+		return err
 	}
 	if err := os.MkdirAll(e.dir("roots"), 0o755); err != nil {
 		return err
@@ -252,6 +262,10 @@ func (e *Env) stageShared(ctx context.Context, root digest.Digest, dir, lock str
 	if err := tree.Export(ctx, e.CAS, root, temp, options); err != nil {
 		_ = fsx.RemoveAll(temp)
 		return fmt.Errorf("stage the sysroot: %w", err)
+	}
+	now := e.Now() // what was read is right now: see sound
+	if err := os.Chtimes(temp, now, now); err != nil {
+		return err
 	}
 	return os.Rename(temp, dir)
 }

@@ -98,7 +98,7 @@ func (s *Session) failures(report Report, err error) (Report, error) {
 			return report, hint.Addf(err, "to build it again with the same inputs: git bst build --retry %s", failure.Element)
 		}
 		if failure.Result == record.Machine {
-			err = hint.Addf(err, "make room, then: git bst build %s; what the cache may give back: git bst cache gc", failure.Element)
+			return report, hint.Addf(err, "make room, then: git bst build %s; what the cache may give back: git bst cache gc", failure.Element)
 		}
 		return report, hint.Addf(err, "to look into its build tree: git bst shell --build %s", failure.Element)
 	}
