@@ -195,7 +195,7 @@ func Differs(old, new []byte) []string {
 	}
 	add(a.Base.Source != b.Base.Source, "source")
 	list = append(list, stagedDiffers(a.Base.Sysroot, b.Base.Sysroot)...)
-	add(!equal(a.Base.Reads, b.Base.Reads), "split rules of dependencies")
+	add(!equal(a.Base.Reads, b.Base.Reads), "split rules of dependencies, or fatal warnings")
 	add(!equal(a.Base.Root, b.Base.Root), "root (the host's packages or the kind of sandbox)")
 	add(!equal(a.Base.Layout, b.Base.Layout), "layout")
 	for _, name := range phaseNames(a.Phases, b.Phases) {

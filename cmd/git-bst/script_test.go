@@ -33,9 +33,10 @@ func TestScript(t *testing.T) {
 		ContinueOnError:     true,
 		Setup:               setUpScript,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"code":   scriptCode,
-			"repo":   scriptRepo,
-			"commit": scriptCommit,
+			"code":     scriptCode,
+			"repo":     scriptRepo,
+			"commit":   scriptCommit,
+			"miniroot": scriptMiniroot,
 		},
 		Condition: scriptCondition,
 	})

@@ -178,6 +178,11 @@ func (s *Session) parts(ctx context.Context, g *graph, n *node, job *build.Job) 
 			p.Reads = append(p.Reads, keys.Read{Name: staged.Name, Value: rulesText(placed.SplitRules)})
 		}
 	}
+	for _, token := range n.element.Project.FatalWarnings {
+		if token == artifact.WarningOverlaps || token == artifact.WarningUnstaged { // what staging may end with
+			p.Reads = append(p.Reads, keys.Read{Name: "fatal warning", Value: token})
+		}
+	}
 	if r.RunsCommands {
 		if err := s.commandParts(ctx, g, n, job, &p); err != nil {
 			return err
