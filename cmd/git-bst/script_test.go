@@ -51,7 +51,7 @@ func setUpScript(env *testscript.Env) error {
 		"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z",
 		"GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z",
 		"LC_ALL": "C.UTF-8", "TERM": "dumb", "CI": "", "NO_COLOR": "",
-		"NL": "\n", "TAB": "\t", "ESC": "\x1b",
+		"BST": os.Getenv("GIT_BST_TEST_BST"), "NL": "\n", "TAB": "\t", "ESC": "\x1b",
 	}
 	for name, value := range vars {
 		env.Setenv(name, value)
@@ -101,8 +101,11 @@ func scriptCommit(ts *testscript.TestScript, neg bool, args []string) {
 // scriptCondition knows [root], and [has:PROGRAM], which must hold in CI: a missing program is a
 // failure there, not a skipped test.
 func scriptCondition(cond string) (bool, error) {
-	if cond == "root" {
+	switch cond {
+	case "root":
 		return os.Getuid() == 0, nil
+	case "bst": // BuildStream itself; scripts/peers installs it
+		return os.Getenv("GIT_BST_TEST_BST") != "" || os.Getenv("CI") == "true", nil
 	}
 	name, ok := strings.CutPrefix(cond, "has:")
 	if !ok {

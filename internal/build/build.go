@@ -100,7 +100,7 @@ func (e *Env) promote(ctx context.Context, job Job, step plan.Step) (Built, erro
 		return Built{}, err
 	}
 	rec.Base, rec.Files, rec.BuildTree, rec.Times = base.ID, base.Files, base.BuildTree, base.Times
-	rec.Result, rec.Log = record.Success, base.Log
+	rec.Result, rec.Log, rec.Sandbox = record.Success, base.Log, base.Sandbox
 	rec.Trust = record.Least(rec.Trust, base.Trust)
 	return e.finish(ctx, job, rec, base.Phases)
 }
@@ -124,6 +124,7 @@ func (e *Env) run(ctx context.Context, job Job, step plan.Step) (Built, error) {
 		return Built{}, err
 	}
 	defer lease.Close()
+	rec.Sandbox = e.Sandbox.String()
 	e.reach(StageStaging)
 	c := &chain{env: e, job: job, dir: work, rec: &rec, how: how(step), index: map[string]*tree.StatIndex{}}
 	return e.end(ctx, c, e.runJob(ctx, c, step.Phase))
@@ -195,7 +196,7 @@ func (e *Env) begin(job Job, step plan.Step) (record.Record, error) {
 	return record.Record{
 		ID: id, Project: job.Project, Element: job.Element, BuildKey: job.Chain.Build, StrictKey: job.Strict,
 		Verdict: string(step.Verdict), Reason: record.Reason{Code: string(step.Reason.Code), Text: step.Reason.Text},
-		Started: now, Facts: job.Facts, Sandbox: e.Sandbox.String(), Host: job.Host.Lines, SourceTree: job.Source,
+		Started: now, Facts: job.Facts, Host: job.Host.Lines, SourceTree: job.Source,
 		Trust: record.Least(record.Trust{How: how(step), Where: where(job)}, job.Trust),
 	}, nil
 }

@@ -112,9 +112,35 @@ func (e *Env) integrate(ctx context.Context, job Job, merged digest.Digest, work
 	if err != nil {
 		return digest.Digest{}, fmt.Errorf("capture the integrated sysroot: %w", err)
 	}
-	outputs := action.Outputs{Root: imported.Root, How: record.Clean, Duration: e.Now().Sub(started)}
+	root, err := e.withMountPoints(ctx, imported.Root)
+	if err != nil {
+		return digest.Digest{}, fmt.Errorf("capture the integrated sysroot: %w", err)
+	}
+	outputs := action.Outputs{Root: root, How: record.Clean, Duration: e.Now().Sub(started)}
 	kept, err := e.Phases.Put(ctx, action.Integration, key, outputs)
 	return kept.Root, err
+}
+
+// withMountPoints adds the empty folders that BuildStream's sandbox makes where commands run on a
+// writable root, so that a compose element collects the same.
+func (e *Env) withMountPoints(ctx context.Context, root digest.Digest) (digest.Digest, error) {
+	for _, name := range []string{"dev", "proc", "tmp"} {
+		_, err := tree.Lookup(ctx, e.CAS, root, name)
+		if !errors.Is(err, tree.ErrNotFound) {
+			if err != nil {
+				return digest.Digest{}, err
+			}
+			continue
+		}
+		empty, err := tree.Save(ctx, e.CAS, tree.Directory{})
+		if err == nil {
+			root, err = tree.Insert(ctx, e.CAS, root, name, tree.Entry{Kind: tree.KindDir, Digest: empty})
+		}
+		if err != nil {
+			return digest.Digest{}, err
+		}
+	}
+	return root, nil
 }
 
 // mountPoint leaves out what lies below the sandbox's own mounts.
