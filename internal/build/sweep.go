@@ -20,8 +20,13 @@ const (
 	logsAge  = 30 * 24 * time.Hour
 )
 
-// SweepRoots removes staged roots that were not used for a week and that no build holds.
-func (e *Env) SweepRoots(ctx context.Context) error {
+// SweepRoots removes staged roots that were not used for a week, or all of them, but those that a
+// build holds. Their files are links into the store: blobs that it gives up take room until then.
+func (e *Env) SweepRoots(ctx context.Context, all bool) error {
+	age := rootsAge
+	if all {
+		age = 0
+	}
 	entries, err := os.ReadDir(e.dir("roots"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -33,21 +38,21 @@ func (e *Env) SweepRoots(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := e.sweepRoot(entry.Name()); err != nil {
+		if err := e.sweepRoot(entry.Name(), age); err != nil {
 			return fmt.Errorf("sweep staged roots: %w", err)
 		}
 	}
 	return nil
 }
 
-func (e *Env) sweepRoot(name string) error {
+func (e *Env) sweepRoot(name string, age time.Duration) error {
 	dir := e.dir("roots", name)
-	old := func() bool {
+	unusedFor := func(age time.Duration) bool {
 		info, err := os.Lstat(dir)
-		return err == nil && e.Now().Sub(info.ModTime()) > rootsAge
+		return err == nil && (age == 0 || e.Now().Sub(info.ModTime()) > age)
 	}
 	if strings.HasSuffix(name, ".tmp") { // being staged, or left by a killed process
-		if old() {
+		if unusedFor(rootsAge) {
 			return fsx.RemoveAll(dir)
 		}
 		return nil
@@ -60,7 +65,7 @@ func (e *Env) sweepRoot(name string) error {
 		return err
 	}
 	defer unlock()
-	if !old() {
+	if !unusedFor(age) {
 		return nil
 	}
 	return fsx.RemoveAll(dir)

@@ -64,9 +64,19 @@ const keepShare = 0.8
 func (s *Session) CollectGarbage(ctx context.Context, budgetBytes int64) (GarbageReport, error) {
 	s.Close() // our own lease would keep all that is there
 	var report GarbageReport
-	kept, err := s.giveUpOldest(ctx, budgetBytes, &report)
+	usage, err := s.cas.Usage(ctx)
 	if err != nil {
 		return report, fmt.Errorf("collect garbage: %w", err)
+	}
+	over := usage.Bytes > budgetBytes
+	if err := s.env.SweepRoots(ctx, over); err != nil {
+		return report, fmt.Errorf("collect garbage: %w", err)
+	}
+	var kept map[digest.Digest]bool
+	if over {
+		if kept, err = s.giveUpOldest(ctx, budgetBytes, &report); err != nil {
+			return report, fmt.Errorf("collect garbage: %w", err)
+		}
 	}
 	report.GCReport, err = s.cas.GC(ctx, cas.GCOptions{
 		BudgetBytes: budgetBytes, Now: s.options.Now,
@@ -89,7 +99,7 @@ const staleAfter = 24 * time.Hour
 
 func (s *Session) sweep(ctx context.Context) error {
 	old := s.options.Now().Add(-staleAfter)
-	for _, sweep := range []func(context.Context) error{s.env.SweepWork, s.env.SweepRoots, s.env.SweepLogs} {
+	for _, sweep := range []func(context.Context) error{s.env.SweepWork, s.env.SweepLogs} {
 		if err := sweep(ctx); err != nil {
 			return fmt.Errorf("collect garbage: %w", err)
 		}
@@ -110,16 +120,9 @@ type reference struct {
 }
 
 // giveUpOldest removes the references that don't fit into the budget any more and returns the
-// blobs of the others. Within the budget nothing is given up, nor what was used in cas's grace
-// period: a running build may have put it there.
+// blobs of the others. What was used in cas's grace period is not given up: a running build may
+// have put it there.
 func (s *Session) giveUpOldest(ctx context.Context, budgetBytes int64, report *GarbageReport) (map[digest.Digest]bool, error) {
-	usage, err := s.cas.Usage(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if usage.Bytes <= budgetBytes {
-		return nil, nil
-	}
 	references, err := s.references(ctx)
 	if err != nil {
 		return nil, err
