@@ -27,7 +27,7 @@ var layers = [][]string{
 	{"internal/project", "gitint"},
 	{"internal/recipe", "internal/source"},
 	{"keys"},
-	{"internal/artifact", "internal/record", "internal/workspace"},
+	{"internal/artifact", "internal/record", "internal/trace", "internal/workspace"},
 	{"internal/plan"},
 	{"internal/action", "internal/sandbox", "internal/remote"},
 	{"internal/build"},
