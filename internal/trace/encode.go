@@ -12,7 +12,7 @@ const header = "git-bst trace 1\n"
 // Limits of what is decoded, and so of what is encoded: hostile bytes must not fill the memory.
 const (
 	maxPaths     = 4_000_000 // all phases together; a tree of 50 000 files and three phases needs 150 000
-	maxPathBytes = 512 << 20 // of all names together: each may share all but one byte with the one before
+	maxPathBytes = 128 << 20 // of all names together: each may share all but one byte with the one before
 	maxName      = 4095      // bytes of one path: PATH_MAX less the NUL
 	maxPhases    = 64
 	maxGaps      = 64

@@ -2,7 +2,9 @@ package trace_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -75,13 +77,22 @@ func TestInvalid(t *testing.T) {
 
 // A few bytes must not make gigabytes: every path here shares nearly all with the one before.
 func TestDecodeBoundsMemory(t *testing.T) {
-	data := []byte("git-bst trace 1\n\x00\x01\x05build\x01\xff\xff\x3f\x00\xff\x1f")
-	data = append(data, bytes.Repeat([]byte("a"), 4095)...)
-	data = append(data, 1, 0)
-	for range 1 << 18 {
-		data = append(data, 0xfe, 0x1f, 1, 'b', 1, 0)
+	var entries []byte
+	last, count := "", 0
+	for ; count < 40_000; count++ {
+		path := strings.Repeat("a", 4085) + fmt.Sprintf("%06d", count)
+		shared := 0
+		for shared < len(last) && last[shared] == path[shared] {
+			shared++
+		}
+		entries = binary.AppendUvarint(entries, uint64(shared))
+		entries = binary.AppendUvarint(entries, uint64(len(path)-shared))
+		entries = append(append(entries, path[shared:]...), 1, 0)
+		last = path
 	}
-	if _, err := trace.Decode(data); !errors.Is(err, trace.ErrInvalid) {
+	data := binary.AppendUvarint([]byte("git-bst trace 1\n\x00\x01\x05build\x01"), uint64(count))
+	_, err := trace.Decode(append(data, entries...))
+	if !errors.Is(err, trace.ErrInvalid) || !strings.Contains(err.Error(), "more paths than a trace may hold") {
 		t.Errorf("%v", err)
 	}
 }
