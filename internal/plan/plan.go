@@ -51,6 +51,38 @@ const (
 	CodeNoReference        Code = "source-no-reference"
 )
 
+// The reason codes of rules 14 to 23.
+const (
+	CodeUnread         Code = "changes-unread"      // 18: Same
+	CodeContinue       Code = "source-changed"      // 22: Continue
+	CodeContinueEqual  Code = "continued-as-is"     // 22: Continue without a change
+	CodeReconfigure    Code = "asked-reconfigure"   // 22: Continue with configure
+	CodeBaseGone       Code = "base-gone"           // 15, as those that follow
+	CodeBaseRoot       Code = "base-other-root"     //
+	CodeBaseKilled     Code = "base-killed"         //
+	CodeBaseHalf       Code = "base-half-written"   //
+	CodeBaseConfigure  Code = "base-not-configured" //
+	CodeBaseConfigures Code = "configures-late"     //
+	CodeBaseSource     Code = "base-source-unknown" // 17
+	CodeClockCoarse    Code = "clock-coarse"        // 21
+	CodeNoTrace        Code = "not-traced"          // 16
+	CodeAdded          Code = "file-added"          // 19
+	CodeAddedMade      Code = "file-added-made"     // 19
+	CodeDeleted        Code = "file-deleted"        // 19
+	CodeDeletedRead    Code = "file-deleted-read"   // 19
+	CodeRenamed        Code = "file-renamed"        // 19
+	CodeConfigureInput Code = "configure-input"     // 20, by the project's word
+	CodeConfigureRead  Code = "configure-read"      // 20
+	CodeBuildWrote     Code = "build-wrote"         // 20
+	CodeBuildSystem    Code = "build-system-read"   // 20
+	CodeCountsAsRead   Code = "counts-as-read"      // 18 and 20
+
+	CodeContinuedFailed Code = "continued-failed"       // 23, as those that follow
+	CodeDistrustUnread  Code = "continued-unread"       //
+	CodeDistrustWrote   Code = "continued-wrote-source" //
+	CodeDistrustTrace   Code = "continued-untraced"     //
+)
+
 // Reason says why a verdict was reached.
 type Reason struct {
 	Code Code   `json:"code"`
@@ -92,6 +124,7 @@ type Facts struct {
 	Attempts []Attempt // with equal parts, the newest first
 	Phases   []Phase   // in order; empty for kinds that run no phases
 	Previous *Previous // nil when the element was never built
+	Base     *Case     // the nearest usable base against this build; nil without
 	Asked    Asked
 }
 
@@ -100,8 +133,9 @@ type Step struct {
 	Element string  `json:"element"`
 	Verdict Verdict `json:"verdict"`
 	Reason  Reason  `json:"reason"`
-	Phase   int     `json:"phase,omitempty"`  // Resume: the index of the first phase that runs
-	Record  string  `json:"record,omitempty"` // Promote, Failed: the record with equal parts
+	Phase   int     `json:"phase,omitempty"`  // Resume, Continue: the index of the first phase that runs
+	Record  string  `json:"record,omitempty"` // Promote, Failed: the record with equal parts; Same, Continue: the base
+	Probe   bool    `json:"probe,omitempty"`  // Continue: see Judgement.Probe
 }
 
 // Make decides what is to be done for one element. Equal facts give equal steps.
@@ -139,13 +173,38 @@ func decide(facts Facts, step Step) Step {
 		step.Reason = Reason{CodeEqualPartsFailed, "the same inputs failed before: " + attempt.Summary}
 		return step
 	}
-	if n := cachedPrefix(facts.Phases); n > 0 {
+	n := cachedPrefix(facts.Phases)
+	var judged *Judgement
+	if facts.Base != nil {
+		j := Judge(*facts.Base)
+		judged = &j
+		if j.Verdict == Same || j.Verdict == Continue && !built(facts.Phases, n) {
+			step.Verdict, step.Reason, step.Record = j.Verdict, j.Reason, facts.Base.Base.Record
+			step.Phase, step.Probe = j.Phase, j.Probe
+			return step
+		}
+	}
+	if n > 0 {
 		step.Verdict, step.Phase = Resume, n
 		step.Reason = Reason{CodePhasesCached, resumeText(facts, n)}
 		return step
 	}
 	step.Verdict, step.Reason = Clean, cleanReason(facts, failed >= 0)
+	if judged != nil && judged.Verdict == Clean && step.Reason.Code == CodeChanged {
+		step.Reason = judged.Reason
+	}
 	return step
+}
+
+// built reports whether the first n phases, which are cached, include the build phase: then to
+// resume, which is exact, costs no more than to continue.
+func built(phases []Phase, n int) bool {
+	for _, phase := range phases[:n] {
+		if phase.Name == "build" {
+			return true
+		}
+	}
+	return false
 }
 
 // cachedPrefix returns how many phases may be taken from the cache: the longest prefix of the

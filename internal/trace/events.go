@@ -136,7 +136,7 @@ func (t *Tracer) use(path []byte, uses Use, open bool) {
 		p = &Path{Name: string(path)}
 		t.uses[p.Name] = p
 	}
-	if t.late && uses&(Written|Created) != 0 {
+	if t.late && uses&Written != 0 { // what is only renamed is whole
 		uses |= Late
 	}
 	p.Uses |= uses

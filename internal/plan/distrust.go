@@ -1,0 +1,62 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/git-bst/git-bst/internal/trace"
+)
+
+// Continued is what is known when a continued build has ended.
+type Continued struct {
+	Changes  []Change
+	Base     trace.Trace            // of the chain, without this build
+	Now      trace.Trace            // of this build alone
+	IsSource func(path string) bool // whether the source that was built has a file or link there
+	Failed   bool                   // a command failed
+}
+
+// Distrust judges a continued build (rule 23). With ok false its result is thrown away and the
+// element is built clean, once; the reason names the file. Else verify lists the changed files
+// whose readers may write several outputs of which the build system knows one: a strict name
+// waits for a verification then.
+func Distrust(c Continued) (reason Reason, verify []string, ok bool) {
+	switch {
+	case c.Failed:
+		return Reason{CodeContinuedFailed, "the continued build failed: it is built clean, to be sure"}, nil, false
+	case !c.Now.Complete():
+		return Reason{CodeDistrustTrace, "the continued build could not be traced in full"}, nil, false
+	}
+	for _, phase := range c.Now.Phases {
+		for _, used := range phase.Paths {
+			if used.Uses&trace.Changed != 0 && c.IsSource(used.Name) && c.Base.Uses(used.Name)&trace.Changed == 0 {
+				return Reason{CodeDistrustWrote, "the continued build wrote " + used.Name + ", which the full build did not"}, nil, false
+			}
+		}
+	}
+	for _, change := range c.Changes {
+		before, now := c.opens(change.Path)
+		if now < before {
+			text := fmt.Sprintf("%s changed, but was read %d times, not %d as in the full build", change.Path, now, before)
+			return Reason{CodeDistrustUnread, text}, nil, false
+		}
+		if before > 0 && !isCompiled(change.Path) {
+			verify = append(verify, change.Path)
+		}
+	}
+	return Reason{}, verify, true
+}
+
+// opens counts how often a path was opened before and now, in the phases that ran now.
+func (c Continued) opens(path string) (before, now uint64) {
+	for _, phase := range c.Now.Phases {
+		now += uint64(phase.Find(path).Opens)
+		if full, ok := c.Base.Phase(phase.Name); ok {
+			before += uint64(full.Find(path).Opens)
+		}
+	}
+	return before, now
+}
+
+// Exact reports whether a result that was reached in this way may go into the phase cache and feed
+// later builds (rule 24): everything but a continued build.
+func (v Verdict) Exact() bool { return v != Continue && v != Unknown && v != Failed }

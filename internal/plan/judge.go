@@ -1,0 +1,208 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/trace"
+)
+
+// Clock is what rule 21 asks of the file system on which a base is to be continued.
+type Clock struct {
+	Now    time.Time // its time; the zero time when it was not asked
+	Newest time.Time // the newest recorded time of the base's files
+	Coarse bool      // it does not keep a time one nanosecond later as a later one
+}
+
+// clockPatience is how long a build waits for the clock to pass the newest file: more than the
+// ticks of any file system, less than a person notices as hanging (rule 21).
+const clockPatience = 2 * time.Second
+
+// Case is one base against the build that is wanted.
+type Case struct {
+	Base        Base
+	Differs     []string // the parts but the source that differ, in words (rule 14)
+	Changes     []Change // from Base.Source to the wanted source, sorted by path
+	Phases      []Phase  // of the wanted build
+	Policies    Policies
+	Clock       Clock
+	Reconfigure bool // --reconfigure: configure runs again on the old tree
+}
+
+// Judgement is what the rules say about a Case: Same, Continue or Clean.
+type Judgement struct {
+	Verdict Verdict
+	Reason  Reason
+	Rule    int    // the number in the rules of correctness that decided
+	Path    string // the file that decided; "" when none did
+	// Phase is, for Continue, the index in Case.Phases of the first phase that runs.
+	Phase int
+	// Wait is, for Continue, how long to wait first for the clock (rule 21).
+	Wait time.Duration
+	// Probe says that Continue holds only if a run of the base's build phase without changes does
+	// not open the changed files: a makefile may read any of them, headers too. The caller makes
+	// that run, traced, before the changes are applied, and judges again with Base.Noop; it keeps
+	// what it learned for the next time. Who can't make that run builds clean.
+	Probe bool
+}
+
+// finding is why a rule says Clean, about a file or about all.
+type finding struct{ path, text string }
+
+// rule is one line of the table. Its question is asked of the whole case, or of one change.
+type rule struct {
+	number int
+	code   Code
+	of     func(c *Case) *finding
+	each   func(c *Case, change Change) string // a sentence, or "" when the rule does not apply
+}
+
+// cleanRules are asked in this order; the first that applies makes the build clean. Rule 14 comes
+// before and Same (rule 18) between, see Judge; rule 22 is what is left.
+var cleanRules = []rule{
+	{number: 20, code: CodeConfigureInput, each: (*Case).configureInput},
+	{number: 19, code: CodeAddedMade, each: (*Case).addedMade},
+	{number: 19, code: CodeDeletedRead, each: (*Case).deletedRead},
+	{number: 19, code: CodeRenamed, each: (*Case).renamed},
+	{number: 19, code: CodeAdded, each: (*Case).added},
+	{number: 19, code: CodeDeleted, each: (*Case).deleted},
+	{number: 16, code: CodeNoTrace, of: (*Case).untraced},
+	{number: 20, code: CodeBuildWrote, each: (*Case).buildWrote},
+	{number: 20, code: CodeConfigureRead, each: (*Case).configureRead},
+	{number: 18, code: CodeCountsAsRead, each: (*Case).countsAsRead},
+	{number: 20, code: CodeBuildSystem, each: (*Case).buildSystem},
+	{number: 21, code: CodeClock, of: (*Case).clockBehind},
+	{number: 21, code: CodeClockCoarse, of: (*Case).clockCoarse},
+}
+
+// Judge applies rules 14 to 22 to one base. Equal cases give equal judgements.
+func Judge(c Case) Judgement {
+	if len(c.Differs) > 0 {
+		return clean(14, CodeChanged, "", "its inputs changed"+differs(&Previous{Differs: c.Differs}))
+	}
+	if text := c.same(); text != "" {
+		return Judgement{Verdict: Same, Reason: Reason{CodeUnread, text}, Rule: 18, Path: c.Changes[0].Path}
+	}
+	if c.Base.Source == "" {
+		return clean(17, CodeBaseSource, "", c.Base.Usable().Text)
+	}
+	if reason := c.Base.Usable(); reason != nil {
+		return clean(15, reason.Code, "", reason.Text)
+	}
+	for _, r := range cleanRules {
+		if found := r.find(&c); found != nil {
+			return clean(r.number, r.code, found.path, found.text)
+		}
+	}
+	return c.proceed()
+}
+
+func clean(number int, code Code, path, text string) Judgement {
+	return Judgement{Verdict: Clean, Reason: Reason{code, text}, Rule: number, Path: path}
+}
+
+func (r rule) find(c *Case) *finding {
+	if r.of != nil {
+		return r.of(c)
+	}
+	for _, change := range c.Changes {
+		if text := r.each(c, change); text != "" {
+			return &finding{change.Path, text}
+		}
+	}
+	return nil
+}
+
+// proceed is rule 22.
+func (c *Case) proceed() Judgement {
+	j := Judgement{Verdict: Continue, Rule: 22, Phase: c.first(), Wait: max(0, c.wait())}
+	switch {
+	case c.Reconfigure:
+		j.Reason = Reason{CodeReconfigure, "configure runs again on the old build tree, as asked"}
+	case len(c.Changes) == 0:
+		j.Reason = Reason{CodeContinueEqual, "the last build is continued where it ended"}
+	default:
+		j.Path = c.Changes[0].Path
+		j.Reason = Reason{CodeContinue, "only what depends on " + c.names() + " is built"}
+	}
+	for _, change := range c.Changes {
+		opened := c.uses(change, false)&trace.Opened != 0
+		j.Probe = j.Probe || c.Base.Noop == nil && opened
+	}
+	return j
+}
+
+// first returns the first phase after configure, or configure itself where it is to run again.
+func (c *Case) first() int {
+	i := slices.IndexFunc(c.Phases, func(p Phase) bool { return p.Name == ConfigurePhase })
+	if c.Reconfigure && i >= 0 {
+		return i
+	}
+	return i + 1
+}
+
+// names lists the changed files, a few of them.
+func (c *Case) names() string {
+	const most = 3
+	var names []string
+	for _, change := range c.Changes {
+		if !change.Folder {
+			names = append(names, change.Path)
+		}
+	}
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+// uses is what the configure phase, or the other phases, did with a changed path (rule 16).
+func (c *Case) uses(change Change, configure bool) trace.Use {
+	var uses trace.Use
+	for _, phase := range c.Base.Trace.Phases {
+		if (phase.Name == ConfigurePhase) == configure {
+			uses |= phase.Uses(change.Path)
+		}
+	}
+	return uses
+}
+
+// Unread reports whether rule 18 holds for all changes but for what only the caller can look up:
+// Change.Copied and Change.Rewritten. Where it is false these need not be looked up for that rule.
+func (c Case) Unread() bool {
+	c.Changes = slices.Clone(c.Changes)
+	for i := range c.Changes {
+		c.Changes[i].Copied, c.Changes[i].Rewritten = false, false
+	}
+	return c.same() != ""
+}
+
+// same is rule 18: it returns why the base's artifact stands, or "".
+func (c *Case) same() string {
+	b := c.Base
+	if b.Result != record.Success || !b.Artifact || b.Source == "" || !b.SameRoot || !b.Trace.Complete() || len(c.Changes) == 0 || c.Reconfigure {
+		return ""
+	}
+	for _, change := range c.Changes {
+		used := b.Trace.Uses(change.Path) != 0 || c.listed(change)
+		if !change.plain() || used || change.Copied || change.Rewritten || matches(c.Policies.ConfigureInputs, change.Path) != "" {
+			return ""
+		}
+	}
+	return "the build never opened what changed: " + c.names()
+}
+
+// listed reports whether a phase listed the folder that the changed file is in.
+func (c *Case) listed(change Change) bool {
+	if c.Policies.IgnoreListing {
+		return false
+	}
+	folder := "."
+	if i := strings.LastIndexByte(change.Path, '/'); i >= 0 {
+		folder = change.Path[:i]
+	}
+	return c.Base.Trace.Uses(folder)&trace.Listed != 0
+}
