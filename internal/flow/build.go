@@ -194,11 +194,7 @@ func (s *Session) skip(_ context.Context, n *node, job build.Job, step plan.Step
 func (s *Session) unblock(ctx context.Context, g *graph, n *node, asked Asked, reason plan.Reason) (build.Job, plan.Facts, error) {
 	switch reason.Code {
 	case plan.CodeNotFetched:
-		sources := g.sources
-		sources.Progress = func(line string) {
-			s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{line}})
-		}
-		if err := source.Fetch(ctx, sources, n.element); err != nil {
+		if err := source.Fetch(ctx, s.telling(g, n), n.element); err != nil {
 			return build.Job{}, plan.Facts{}, hintFetch(fmt.Errorf("fetch the sources of %s: %w", n.element.Name, err), n.element.Name)
 		}
 		return s.resolve(ctx, g, n, asked)
@@ -207,6 +203,15 @@ func (s *Session) unblock(ctx context.Context, g *graph, n *node, asked Asked, r
 		return build.Job{}, plan.Facts{}, hint.Addf(err, "to find the newest one and write it: git bst source track %s", n.element.Name)
 	}
 	return build.Job{}, plan.Facts{}, fmt.Errorf("internal error: build %s: expected its dependencies to be built, but %s", n.element.Name, reason.Text)
+}
+
+// telling is what sources are read with for n: what there is to say about them becomes notes.
+func (s *Session) telling(g *graph, n *node) source.Env {
+	sources := g.sources
+	sources.Progress = func(line string) {
+		s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{line}})
+	}
+	return sources
 }
 
 // hintFetch says what can be done about sources that could not be fetched.
