@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,8 +19,8 @@ import (
 // Lock takes the lock on the job's build key. A second builder of the same key waits here; the
 // caller plans again once it has the lock, and finds what the first one built.
 func (e *Env) Lock(ctx context.Context, job Job) (unlock func(), err error) {
-	if err := os.MkdirAll(e.dir("locks"), 0o755); err != nil {
-		return nil, err
+	if err := e.writable(); err != nil {
+		return nil, fmt.Errorf("build %s: %w", job.Element, err)
 	}
 	return fsx.Lock(ctx, e.dir("locks", "build-"+job.Chain.Build))
 }
