@@ -200,12 +200,20 @@ func (c *chain) run(ctx context.Context, index int) error {
 // environment is the job's whole environment, with what is not part of keys.
 func (c *chain) environment() map[string]string { return c.job.Recipe.Env }
 
+// timeLeft is what is left of the time that the build of the element may take; 0 is no limit.
+func (c *chain) timeLeft() time.Duration {
+	if c.env.Timeout == 0 || c.rec == nil {
+		return 0
+	}
+	return max(c.env.Timeout-c.env.Now().Sub(c.rec.Started), time.Millisecond)
+}
+
 func (c *chain) spec() sandbox.Spec {
 	layout := c.job.Parts.Layout
 	spec := sandbox.Spec{
 		Root: c.root.root, RootWritable: layout.RootWritable, Binds: append([]sandbox.Bind(nil), c.root.binds...),
 		Dir: layout.WorkDir, UID: layout.UID, GID: layout.GID, Hostname: hostname,
-		TmpDir: c.path("tmp"), ShmDir: c.path("shm"), Timeout: c.env.Timeout, Kind: c.env.Sandbox,
+		TmpDir: c.path("tmp"), ShmDir: c.path("shm"), Timeout: c.timeLeft(), Kind: c.env.Sandbox,
 	}
 	if c.env.Sandbox == sandbox.None {
 		spec.TmpDir, spec.ShmDir = "", ""

@@ -25,6 +25,9 @@ type CacheStatus struct {
 	Disk        fsx.Disk
 	Artifacts   int // references
 	Phases      int // entries of the phase cache
+	// TreeBytes is the size of the contents that only the phase cache and records need: what it
+	// costs to resume, and to look into build trees.
+	TreeBytes int64
 }
 
 // CacheStatus counts what the cache holds.
@@ -44,8 +47,42 @@ func (s *Session) CacheStatus(ctx context.Context) (CacheStatus, error) {
 		return status, err
 	}
 	status.Artifacts = len(refs)
-	err = s.env.Phases.Each(ctx, func(action.CacheEntry) error { status.Phases++; return nil }, nil)
+	status.TreeBytes, err = s.treeBytes(ctx, &status)
 	return status, err
+}
+
+// treeBytes adds up what phases and records keep and no artifact has.
+func (s *Session) treeBytes(ctx context.Context, status *CacheStatus) (int64, error) {
+	var published, kept artifact.Roots
+	references, err := s.references(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range references {
+		if r.phase {
+			status.Phases++
+			kept.Add(r.roots)
+		} else {
+			published.Add(r.roots)
+		}
+	}
+	records, err := s.env.Records.Roots(ctx, record.DefaultPolicy())
+	if err != nil {
+		return 0, err
+	}
+	kept.Add(records)
+	seen := map[digest.Digest]bool{}
+	if err := artifact.Closure(ctx, s.cas, published, func(d digest.Digest) bool { seen[d] = true; return true }); err != nil {
+		return 0, err
+	}
+	var bytes int64
+	err = artifact.Closure(ctx, s.cas, kept, func(d digest.Digest) bool {
+		if !seen[d] {
+			bytes += d.Size()
+		}
+		return true
+	})
+	return bytes, err
 }
 
 // GarbageReport says what CollectGarbage did.
@@ -117,6 +154,7 @@ type reference struct {
 	used   time.Time
 	roots  artifact.Roots
 	remove func() error
+	phase  bool // of the phase cache, not an artifact
 }
 
 // giveUpOldest removes the references that don't fit into the budget any more and returns the
@@ -175,11 +213,11 @@ func (s *Session) references(ctx context.Context) ([]reference, error) {
 			continue
 		}
 		remove := func() error { return s.env.Artifacts.Delete(listed.Ref) }
-		out = append(out, reference{listed.Used, entry.Artifact.Roots(), remove})
+		out = append(out, reference{listed.Used, entry.Artifact.Roots(), remove, false})
 	}
 	err = s.env.Phases.Each(ctx, func(e action.CacheEntry) error {
 		remove := func() error { return s.env.Phases.Delete(e.Key) }
-		out = append(out, reference{e.Used, e.Outputs.Roots(), remove})
+		out = append(out, reference{e.Used, e.Outputs.Roots(), remove, true})
 		return nil
 	}, nil)
 	slices.SortStableFunc(out, func(a, b reference) int { return cmp.Compare(b.used.UnixNano(), a.used.UnixNano()) })
