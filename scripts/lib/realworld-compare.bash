@@ -17,7 +17,7 @@ fail() {
 # manifest DIR: a line for all below DIR, sorted by path: path, then d, l and target, f or x (executable
 # by its owner) and SHA-256, or ? for what no artifact can hold.
 manifest() (
-	cd "$1"
+	cd "$1" || exit
 	{
 		find . -mindepth 1 -type d -printf '%P\td\n'
 		find . -mindepth 1 -type l -printf '%P\tl\t%l\n'
