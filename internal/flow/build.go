@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/git-bst/git-bst/internal/build"
+	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/project"
@@ -61,7 +62,12 @@ func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, erro
 	}
 	options := build.ScheduleOptions{Limit: s.builders(), KeepGoing: request.KeepGoing}
 	skipped, err := build.Schedule(ctx, order, g.dependencies, options, func(ctx context.Context, n *node) error {
-		return s.buildOne(ctx, g, n, request.Asked, outcomes[n])
+		err := s.buildOne(ctx, g, n, request.Asked, outcomes[n])
+		if errors.Is(err, cas.ErrCorrupt) { // it was put aside: what it held is fetched, read or built again
+			s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{"once more, as the cache was damaged: " + err.Error()}})
+			err = s.buildOne(ctx, g, n, request.Asked, outcomes[n])
+		}
+		return err
 	})
 	report := Report{Took: s.options.Now().Sub(started)}
 	for _, n := range order {
