@@ -82,8 +82,11 @@ func (e *Env) replay(ctx context.Context, id string) error {
 	}
 	failure := &Failure{Element: rec.Element, Phase: rec.Failure.Phase, Command: rec.Failure.Command, ExitCode: rec.Failure.ExitCode,
 		Signal: signalName(syscall.Signal(rec.Failure.Signal)), Result: rec.Result, Record: rec.ID, Replayed: true}
-	if path, err := e.CAS.File(ctx, rec.Log, false); err == nil {
-		failure.Log, failure.Tail = path, Tail(path, e.LogLines)
+	failure.Log = rec.Failure.LogPath
+	if failure.Tail = Tail(failure.Log, e.LogLines); failure.Tail == nil {
+		if path, err := e.CAS.File(ctx, rec.Log, false); err == nil { // logs are kept for a month, records' for longer
+			failure.Log, failure.Tail = path, Tail(path, e.LogLines)
+		}
 	}
 	return failure
 }
@@ -224,7 +227,7 @@ func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 	case errors.As(err, &failure):
 		failure.Record = rec.ID
 		rec.Result = failure.Result
-		rec.Failure = record.Failure{Phase: failure.Phase, Command: failure.Command, ExitCode: failure.ExitCode, Signal: int(unix.SignalNum(failure.Signal))}
+		rec.Failure = record.Failure{Phase: failure.Phase, Command: failure.Command, LogPath: failure.Log, ExitCode: failure.ExitCode, Signal: int(unix.SignalNum(failure.Signal))}
 	case ctx.Err() != nil:
 		rec.Result = record.Interrupted
 	default:

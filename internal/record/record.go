@@ -149,6 +149,8 @@ type Failure struct {
 	Command  string `json:"command,omitempty"`
 	ExitCode int    `json:"exit,omitempty"`
 	Signal   int    `json:"signal,omitempty"`
+	// LogPath is where the failing phase's log was written, absolute; it may be gone.
+	LogPath string `json:"log-path,omitempty"`
 	// Text says more where no command is to blame: "no space left on device".
 	Text string `json:"text,omitempty"`
 }
