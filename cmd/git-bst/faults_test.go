@@ -192,8 +192,9 @@ type child struct {
 	out bytes.Buffer
 }
 
-// end waits for it and returns its exit code.
+// end waits for it and returns its exit code; one that does not end is killed.
 func (c *child) end() int {
+	defer time.AfterFunc(patience, func() { _ = c.cmd.Process.Kill() }).Stop()
 	_ = c.cmd.Wait()
 	return c.cmd.ProcessState.ExitCode()
 }

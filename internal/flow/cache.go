@@ -3,6 +3,7 @@ package flow
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -232,14 +233,26 @@ type CacheProblem struct {
 }
 
 // CheckCache reads the whole cache and reports all that is wrong with it. Corrupt blobs are moved
-// aside; nothing else is changed.
+// aside; records that a killed process did not get to index are found again. Nothing else changes.
 func (s *Session) CheckCache(ctx context.Context, report func(CacheProblem)) error {
 	if err := s.cas.Fsck(ctx, func(p cas.Problem) { report(CacheProblem(p)) }); err != nil {
 		return fmt.Errorf("check the cache: %w", err)
 	}
-	tell := func(path string, err error) { report(CacheProblem{Path: path, What: err.Error()}) }
+	unindexed := false
+	tell := func(path string, err error) {
+		if errors.Is(err, record.ErrNotIndexed) && !s.cas.ReadOnly() {
+			unindexed = true // a kill between a record and its index, or one that is just being written
+			return
+		}
+		report(CacheProblem{Path: path, What: err.Error()})
+	}
 	for _, check := range []func(context.Context, func(string, error)) error{s.env.Artifacts.Check, s.env.Records.Check, s.env.Phases.Check} {
 		if err := check(ctx, tell); err != nil {
+			return fmt.Errorf("check the cache: %w", err)
+		}
+	}
+	if unindexed {
+		if err := s.env.Records.Reindex(ctx); err != nil {
 			return fmt.Errorf("check the cache: %w", err)
 		}
 	}
