@@ -217,7 +217,7 @@ func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 	rec := c.rec
 	last := c.last
 	rec.BuildTree, rec.Times, rec.InstallTree, rec.InstallTimes = last.BuildTree, last.BuildTimes, last.InstallTree, last.InstallTimes
-	rec.Tmp, rec.Shm, rec.Log = last.Tmp, last.Shm, last.Log
+	rec.Tmp, rec.Shm, rec.Special, rec.Log = last.Tmp, last.Shm, last.Special, last.Log
 	ran := Built{Ran: phasesRun(*rec)}
 	var failure *Failure
 	switch {

@@ -203,6 +203,7 @@ type Record struct {
 	Times        digest.Digest `json:"times,omitzero"`
 	InstallTree  digest.Digest `json:"install-tree,omitzero"`
 	InstallTimes digest.Digest `json:"install-times,omitzero"`
+	Special      digest.Digest `json:"special,omitzero"` // what the trees do not hold, as in a phase's outputs
 	Tmp          digest.Digest `json:"tmp,omitzero"`
 	Shm          digest.Digest `json:"shm,omitzero"`
 	SourceTree   digest.Digest `json:"source-tree,omitzero"`
