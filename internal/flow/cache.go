@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/git-bst/git-bst/internal/action"
@@ -232,8 +234,21 @@ type CacheProblem struct {
 	Repaired bool
 }
 
+// mend removes the file of an artifact, a record or a phase that is damaged: nobody can read it, and
+// it would be reported for ever. A withdrawal stays, as someone has to look at it.
+func (s *Session) mend(p CacheProblem, err error) CacheProblem {
+	if !errors.Is(err, cas.ErrCorrupt) || s.cas.ReadOnly() || strings.Contains(p.Path, "/tombstones/") {
+		return p
+	}
+	if os.Remove(p.Path) == nil {
+		p.What, p.Repaired = p.What+"; removed", true
+	}
+	return p
+}
+
 // CheckCache reads the whole cache and reports all that is wrong with it. Corrupt blobs are moved
-// aside; records that a killed process did not get to index are found again. Nothing else changes.
+// aside, other damaged files removed; records that a killed process did not get to index are found
+// again. Nothing else changes.
 func (s *Session) CheckCache(ctx context.Context, report func(CacheProblem)) error {
 	if err := s.cas.Fsck(ctx, func(p cas.Problem) { report(CacheProblem(p)) }); err != nil {
 		return fmt.Errorf("check the cache: %w", err)
@@ -244,7 +259,7 @@ func (s *Session) CheckCache(ctx context.Context, report func(CacheProblem)) err
 			unindexed = true // a kill between a record and its index, or one that is just being written
 			return
 		}
-		report(CacheProblem{Path: path, What: err.Error()})
+		report(s.mend(CacheProblem{Path: path, What: err.Error()}, err))
 	}
 	for _, check := range []func(context.Context, func(string, error)) error{s.env.Artifacts.Check, s.env.Records.Check, s.env.Phases.Check} {
 		if err := check(ctx, tell); err != nil {
