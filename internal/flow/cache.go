@@ -266,6 +266,10 @@ func (s *Session) CheckCache(ctx context.Context, report func(CacheProblem)) err
 			return fmt.Errorf("check the cache: %w", err)
 		}
 	}
+	err := s.env.CheckRoots(ctx, func(path string, err error) { report(CacheProblem{Path: path, What: err.Error(), Repaired: true}) })
+	if err != nil {
+		return fmt.Errorf("check the cache: %w", err)
+	}
 	if unindexed {
 		if err := s.env.Records.Reindex(ctx); err != nil {
 			return fmt.Errorf("check the cache: %w", err)
