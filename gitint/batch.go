@@ -3,6 +3,7 @@ package gitint
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -29,6 +30,7 @@ type batchProcess struct {
 	out  *bufio.Reader
 	err  *tail
 	stop context.CancelFunc
+	last bool // no more names will come: git may keep output back until it knows that
 }
 
 func newBatch(repo *Repo, env ...string) *batch { return &batch{repo: repo, env: env} }
@@ -48,6 +50,7 @@ func (b *batch) each(ctx context.Context, oids []string, visit visitor) error {
 			return err
 		}
 		defer proc.close()
+		proc.last = true
 		return proc.each(ctx, oids, visit)
 	}
 	b.mu.Lock()
@@ -115,7 +118,11 @@ func (p *batchProcess) each(ctx context.Context, names []string, visit visitor) 
 			w.WriteString(name)
 			w.WriteByte('\n')
 		}
-		written <- w.Flush()
+		err := w.Flush()
+		if p.last {
+			err = errors.Join(err, p.in.Close())
+		}
+		written <- err
 	}()
 	for i, name := range names {
 		if err := ctx.Err(); err != nil {

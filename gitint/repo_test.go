@@ -3,6 +3,7 @@ package gitint_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -254,5 +255,31 @@ func TestFoldersLost(t *testing.T) {
 		if err := r.Ensure(ctx, s, s.Staged); err != nil {
 			t.Errorf("%q: %v", dirty, err)
 		}
+	}
+}
+
+// TestManyObjects has more folders and files than are read one by one.
+func TestManyObjects(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	for i := range 250 {
+		w.write(fmt.Sprintf("d%d/f", i), fmt.Sprint(i))
+	}
+	w.commit()
+	roots := map[digest.Digest]bool{}
+	for _, backend := range []string{"git", "go-git"} {
+		w.opts.MemoDir = filepath.Join(w.home, "memo-"+backend)
+		r := gitint.WithBackend(w.open(), backend)
+		s, err := r.Commit(ctx, "HEAD")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Ensure(ctx, s, s.Staged); err != nil {
+			t.Fatal(err)
+		}
+		roots[s.Staged] = true
+	}
+	if len(roots) != 1 {
+		t.Errorf("backends differ: %v", roots)
 	}
 }

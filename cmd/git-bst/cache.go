@@ -60,6 +60,7 @@ type cacheInfo struct {
 	FreeBytes   int64  `json:"free_bytes"`
 	Artifacts   int    `json:"artifacts"`
 	Phases      int    `json:"phases"`
+	TreeBytes   int64  `json:"tree_bytes"`
 }
 
 func cacheStatus(a *app, cc *cli.Context) error {
@@ -74,7 +75,7 @@ func cacheStatus(a *app, cc *cli.Context) error {
 	}
 	if a.json {
 		return writeJSON(a.stdout, cacheInfo{
-			"git-bst.cache", 1, s.Dir, s.ReadOnly, s.Blobs, s.Bytes, s.BudgetBytes, s.Disk.FreeBytes, s.Artifacts, s.Phases,
+			"git-bst.cache", 1, s.Dir, s.ReadOnly, s.Blobs, s.Bytes, s.BudgetBytes, s.Disk.FreeBytes, s.Artifacts, s.Phases, s.TreeBytes,
 		})
 	}
 	for _, line := range []struct{ name, value string }{
@@ -83,7 +84,7 @@ func cacheStatus(a *app, cc *cli.Context) error {
 		{"budget", config.FormatSize(s.BudgetBytes) + " (cache.budget)"},
 		{"free", fmt.Sprintf("%s of %s", config.FormatSize(s.Disk.FreeBytes), config.FormatSize(s.Disk.TotalBytes))},
 		{"artifacts", fmt.Sprint(s.Artifacts)},
-		{"phases", fmt.Sprint(s.Phases)},
+		{"phases", fmt.Sprintf("%d; they and the records keep %s of build trees and sources beside the artifacts", s.Phases, config.FormatSize(s.TreeBytes))},
 	} {
 		fmt.Fprintf(a.stdout, "%-10s %s\n", line.name, line.value)
 	}

@@ -30,7 +30,7 @@ func buildFlags() []cli.Flag {
 		&cli.StringFlag{Name: "builders", Usage: "build `N` elements at a time (default: one a core)"},
 		&cli.StringFlag{Name: "max-jobs", Usage: "let each element's make run `N` jobs"},
 		&cli.StringFlag{Name: "sandbox", Usage: "`KIND` of sandbox: auto, namespaces, bubblewrap or none"},
-		&cli.StringFlag{Name: "timeout", Usage: "end a phase that takes longer than `DURATION`, such as 90m"},
+		&cli.StringFlag{Name: "timeout", Usage: "end the build of an element that takes longer than `DURATION`, such as 90m"},
 		&cli.StringFlag{Name: "lines", Usage: "show the last `N` lines of a failed phase's log"},
 	}
 }
@@ -89,7 +89,7 @@ func (a *app) printer(ctx context.Context, settings config.Config) (printer *ui.
 
 func uiEvent(e build.Event) ui.Event {
 	return ui.Event{
-		Time: e.Time, Kind: string(e.Kind), Element: e.Element, Phase: e.Phase, Verdict: e.Verdict, Reason: e.Reason,
+		Time: e.Time, Kind: string(e.Kind), Element: e.Element, Phase: e.Phase, Verdict: e.Verdict, Reason: e.Reason, Code: e.Code,
 		Key: e.Key, LogPath: e.LogPath, Command: e.Command, Duration: e.Duration, ExitCode: e.ExitCode, Signal: e.Signal, Lines: e.Lines,
 	}
 }

@@ -2,12 +2,15 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/git-bst/git-bst/internal/flow"
+	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/project"
 	"github.com/git-bst/git-bst/internal/ui"
 )
@@ -20,7 +23,8 @@ func showCommand() command {
 		name: "show", help: "show elements, their keys and configuration", args: "[ELEMENT...]", max: many,
 		about: "Prints a line for each element in FORMAT, with BuildStream's symbols: %{name}, %{kind}, %{description}, %{key}, %{full-key}, " +
 			"%{state}, %{config}, %{vars}, %{env}, %{public}, %{workspaced}, %{workspace-dirs}, %{deps}, %{build-deps}, %{runtime-deps}, " +
-			"%{source-info}, %{artifact-cas-digest}, and our own: %{weak-key}, %{build-key}. After a colon Python's fill, alignment and " +
+			"%{source-info}, %{artifact-cas-digest}, and our own: %{weak-key}, %{build-key} (empty until " +
+			"all that it is built with is there). After a colon Python's fill, alignment and " +
 			"width are understood, as in %{state: >12}. Keys are BuildStream's own strict keys; an element without one has question marks.",
 		examples: []string{
 			"git bst show --deps all --format '%{name} %{full-key}' target.bst",
@@ -87,6 +91,15 @@ var ourSymbols = map[string]func(flow.Shown) string{
 	"artifact-cas-digest": func(r flow.Shown) string { return r.Files },
 }
 
+// projectSymbols are what the project says of an element.
+var projectSymbols = []string{"name", "kind", "description", "config", "vars", "env", "public", "deps", "build-deps", "runtime-deps"}
+
+// isSymbol reports whether a format may name this.
+func isSymbol(name string) bool {
+	_, ours := ourSymbols[name]
+	return ours || slices.Contains(projectSymbols, name)
+}
+
 // symbol returns the value of a symbol for an element.
 func symbol(row flow.Shown, name string) (string, bool) {
 	if of, ok := ourSymbols[name]; ok {
@@ -107,8 +120,12 @@ var pythonFormat = regexp.MustCompile(`^(?::(?:.?[<>^])?[0-9]{0,4}(?:\.[0-9]{1,4
 // checkFormat refuses what BuildStream would not understand either.
 func checkFormat(format string) error {
 	for _, found := range symbolPattern.FindAllStringSubmatch(format, -1) {
-		if _, ok := symbol(flow.Shown{Element: &project.Element{}, Strict: flow.UnknownKey}, found[1]); !ok {
-			return usagef("git bst show: --format: unknown symbol %q", "%{"+found[1]+"}")
+		if !isSymbol(found[1]) {
+			err := usageError{err: fmt.Errorf("git bst show: --format: unknown symbol %q", "%{"+found[1]+"}")}
+			if near := hint.Nearest(found[1], slices.Concat(projectSymbols, slices.Collect(maps.Keys(ourSymbols)))); near != "" {
+				err.hints = append(err.hints, "did you mean: %{"+near+"}")
+			}
+			return err.asError()
 		}
 		if !pythonFormat.MatchString(found[2]) {
 			return usagef("git bst show: --format: %q: expected :[FILL][<>^][WIDTH]", found[2])

@@ -46,6 +46,9 @@ type Outputs struct {
 	BuildTimes   digest.Digest `json:"build-times,omitzero"`
 	InstallTree  digest.Digest `json:"install-tree,omitzero"`
 	InstallTimes digest.Digest `json:"install-times,omitzero"`
+	// Special is a blob with what the trees do not hold of files and folders: paths begin with
+	// "build/", "install/", "tmp/" or "shm/" (tree.EncodeSpecial).
+	Special digest.Digest `json:"special,omitzero"`
 	// Tmp and Shm are what was left in /tmp and /dev/shm.
 	Tmp digest.Digest `json:"tmp,omitzero"`
 	Shm digest.Digest `json:"shm,omitzero"`
@@ -208,7 +211,7 @@ func (c *Cache) read(key string) (stored, error) {
 func (o Outputs) Roots() artifact.Roots {
 	var r artifact.Roots
 	r.AddTrees(o.Root, o.BuildTree, o.InstallTree, o.Tmp, o.Shm)
-	r.AddBlobs(o.BuildTimes, o.InstallTimes, o.Trace, o.Log)
+	r.AddBlobs(o.BuildTimes, o.InstallTimes, o.Special, o.Trace, o.Log)
 	return r
 }
 

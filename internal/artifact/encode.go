@@ -1,11 +1,14 @@
 package artifact
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 )
 
@@ -35,6 +38,34 @@ const (
 // was made. It is of no published message: 50000 to 99999 are left to private use by custom in
 // protocol buffers, and readers that do not know a field pass over it. Encode never writes it.
 const fieldRecord = 50417
+
+// fieldSum is our own too: the SHA-256 of all before it in a file of a Store, always its last field.
+// A message has no redundancy of its own: one bit decides whether it names files or passes over them.
+const fieldSum = 50418
+
+// sumPrefix is what stands between the message and the 32 bytes of its sum.
+func sumPrefix() []byte {
+	return protowire.AppendVarint(protowire.AppendTag(nil, fieldSum, protowire.BytesType), sha256.Size)
+}
+
+// seal returns data with its sum.
+func seal(data []byte) []byte {
+	sum := sha256.Sum256(data)
+	return append(append(data[:len(data):len(data)], sumPrefix()...), sum[:]...)
+}
+
+// unseal returns what seal was given; anything else is cas.ErrCorrupt.
+func unseal(file []byte) ([]byte, error) {
+	prefix := sumPrefix()
+	at := len(file) - len(prefix) - sha256.Size
+	if at < 0 || !bytes.Equal(file[at:at+len(prefix)], prefix) {
+		return nil, fmt.Errorf("%w: it has no sum", cas.ErrCorrupt)
+	}
+	if sum := sha256.Sum256(file[:at]); !bytes.Equal(sum[:], file[at+len(prefix):]) {
+		return nil, fmt.Errorf("%w: it is not what its sum says", cas.ErrCorrupt)
+	}
+	return file[:at], nil
+}
 
 // Encode returns the serialised message: fields by ascending number, defaults left out, so equal
 // artifacts have equal bytes. Text that is not UTF-8 and an entry that lacks its digest are

@@ -15,3 +15,9 @@ func CutWithLimit(ctx context.Context, store cas.Store, root digest.Digest, limi
 
 // SetFault makes the steps of writing fail; see ledger.Folder.
 func (s *Store) SetFault(fault func(step, name string) error) { s.files.Fault = fault }
+
+// Seal and Unseal are for tests that write files by hand.
+var (
+	Seal   = seal
+	Unseal = unseal
+)

@@ -11,6 +11,7 @@ import (
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/ledger"
+	"github.com/git-bst/git-bst/internal/tree"
 )
 
 // A Store holds artifacts by reference, in a folder that any number of processes share. The last
@@ -63,7 +64,7 @@ func (s *Store) Put(ctx context.Context, refs []Ref, a Artifact, record string) 
 	if err := s.sync(ctx); err != nil {
 		return digest.Digest{}, fmt.Errorf("store artifact %s: %w", refs, err)
 	}
-	file := appendString(data[:len(data):len(data)], fieldRecord, record)
+	file := seal(appendString(data[:len(data):len(data)], fieldRecord, record))
 	for i, path := range paths {
 		if err := s.files.Write(path, file); err != nil {
 			return digest.Digest{}, fmt.Errorf("store artifact %s: %w", refs[i], err)
@@ -81,7 +82,11 @@ func (s *Store) Get(ctx context.Context, ref Ref) (Entry, error) {
 	if err != nil {
 		return Entry{}, err
 	}
-	if err := s.check(ctx, entry.Artifact); err != nil {
+	err = s.check(ctx, entry.Artifact)
+	if errors.Is(err, ErrInvalid) || errors.Is(err, tree.ErrInvalid) {
+		err = fmt.Errorf("%w: %w", cas.ErrCorrupt, err)
+	}
+	if err != nil {
 		return Entry{}, fmt.Errorf("get artifact %s: %w", ref, err)
 	}
 	s.files.Touch(path)
@@ -172,6 +177,9 @@ func (s *Store) read(ref Ref) (Entry, string, error) {
 	}
 	data, err := s.files.Read(path)
 	if err != nil {
+		return Entry{}, "", fmt.Errorf("get artifact %s: %w", ref, err)
+	}
+	if data, err = unseal(data); err != nil {
 		return Entry{}, "", fmt.Errorf("get artifact %s: %w", ref, err)
 	}
 	a, record, err := decodeFile(data)

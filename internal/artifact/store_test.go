@@ -1,8 +1,10 @@
 package artifact_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -205,9 +207,13 @@ func TestCheckReportsDamage(t *testing.T) {
 		t.Fatal(err)
 	}
 	newer := filepath.Join(dir, "builds/ef", buildKey)
+	message, err := artifact.Unseal(data)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for path, data := range map[string][]byte{
 		truncated: data[:len(data)/2], filepath.Join(dir, "refs/p/README"): []byte("hi"),
-		newer: append([]byte{0x08, 0x07}, data[2:]...), filepath.Join(dir, "refs/p/good/.x.tmp"): nil,
+		newer: artifact.Seal(append([]byte{0x08, 0x07}, message[2:]...)), filepath.Join(dir, "refs/p/good/.x.tmp"): nil,
 	} {
 		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 			t.Fatal(err)
@@ -401,5 +407,46 @@ func TestCollector(t *testing.T) {
 	}
 	if _, err := artifact.Open(filepath.Join(dir, "artifacts"), blobs).Get(ctx, ref); !errors.Is(err, cas.ErrNotFound) {
 		t.Errorf("Get of what was collected: %v", err)
+	}
+}
+
+// TestOneFlippedBit: whatever bit of a stored artifact flips, and wherever its file is cut, it is
+// known to be damaged: a message without a sum would still be one, of other files or none.
+func TestOneFlippedBit(t *testing.T) {
+	ctx := context.Background()
+	dir := t.TempDir()
+	blobs := cas.NewMemory()
+	store := artifact.Open(dir, blobs)
+	ref := artifact.BuildRef(strings.Repeat("ab", 32))
+	meta, err := artifact.PutMetadata(ctx, blobs, artifact.Metadata{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := artifact.Artifact{BuildSuccess: true, BuildError: artifact.Succeeded, PublicData: meta.Public,
+		LowDiversityMeta: meta.LowDiversity, HighDiversityMeta: meta.HighDiversity, Files: digest.Empty}
+	if _, err := store.Put(ctx, []artifact.Ref{ref}, whole, "r"); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "builds", ref.Key[:2], ref.Key)
+	good, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := func(what string, data []byte) {
+		t.Helper()
+		if err := os.WriteFile(file, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.Get(ctx, ref); !errors.Is(err, cas.ErrCorrupt) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for bit := range 8 * len(good) {
+		bad := bytes.Clone(good)
+		bad[bit/8] ^= 1 << (bit % 8)
+		damaged(fmt.Sprintf("bit %d", bit), bad)
+	}
+	for n := range len(good) {
+		damaged(fmt.Sprintf("cut to %d bytes", n), good[:n])
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -20,8 +19,8 @@ import (
 // Lock takes the lock on the job's build key. A second builder of the same key waits here; the
 // caller plans again once it has the lock, and finds what the first one built.
 func (e *Env) Lock(ctx context.Context, job Job) (unlock func(), err error) {
-	if err := os.MkdirAll(e.dir("locks"), 0o755); err != nil {
-		return nil, err
+	if err := e.writable(); err != nil {
+		return nil, fmt.Errorf("build %s: %w", job.Element, err)
 	}
 	return fsx.Lock(ctx, e.dir("locks", "build-"+job.Chain.Build))
 }
@@ -83,8 +82,11 @@ func (e *Env) replay(ctx context.Context, id string) error {
 	}
 	failure := &Failure{Element: rec.Element, Phase: rec.Failure.Phase, Command: rec.Failure.Command, ExitCode: rec.Failure.ExitCode,
 		Signal: signalName(syscall.Signal(rec.Failure.Signal)), Result: rec.Result, Record: rec.ID, Replayed: true}
-	if path, err := e.CAS.File(ctx, rec.Log, false); err == nil {
-		failure.Log, failure.Tail = path, Tail(path, e.LogLines)
+	failure.Log = rec.Failure.LogPath
+	if failure.Tail = Tail(failure.Log, e.LogLines); failure.Tail == nil {
+		if path, err := e.CAS.File(ctx, rec.Log, false); err == nil { // logs are kept for a month, records' for longer
+			failure.Log, failure.Tail = path, Tail(path, e.LogLines)
+		}
 	}
 	return failure
 }
@@ -215,7 +217,7 @@ func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 	rec := c.rec
 	last := c.last
 	rec.BuildTree, rec.Times, rec.InstallTree, rec.InstallTimes = last.BuildTree, last.BuildTimes, last.InstallTree, last.InstallTimes
-	rec.Tmp, rec.Shm, rec.Log = last.Tmp, last.Shm, last.Log
+	rec.Tmp, rec.Shm, rec.Special, rec.Log = last.Tmp, last.Shm, last.Special, last.Log
 	ran := Built{Ran: phasesRun(*rec)}
 	var failure *Failure
 	switch {
@@ -225,7 +227,7 @@ func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 	case errors.As(err, &failure):
 		failure.Record = rec.ID
 		rec.Result = failure.Result
-		rec.Failure = record.Failure{Phase: failure.Phase, Command: failure.Command, ExitCode: failure.ExitCode, Signal: int(unix.SignalNum(failure.Signal))}
+		rec.Failure = record.Failure{Phase: failure.Phase, Command: failure.Command, LogPath: failure.Log, ExitCode: failure.ExitCode, Signal: int(unix.SignalNum(failure.Signal))}
 	case ctx.Err() != nil:
 		rec.Result = record.Interrupted
 	default:

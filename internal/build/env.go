@@ -47,7 +47,7 @@ type Env struct {
 	Phases    *action.Cache
 	Cache     string // the cache folder, absolute; work/, roots/, logs/ and locks/ lie below it
 	Sandbox   sandbox.Kind
-	Timeout   time.Duration // of one phase; 0 is none
+	Timeout   time.Duration // of the build of one element; 0 is none
 	Keep      KeepTrees
 	LogLines  int // lines of the log in a Failure
 	Emit      func(Event)

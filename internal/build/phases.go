@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,6 +136,9 @@ func (c *chain) restore(ctx context.Context, outputs action.Outputs) error {
 		}
 	}
 	c.last = outputs
+	if err := c.restoreSpecial(ctx, outputs.Special); err != nil {
+		return fmt.Errorf("restore permissions and links: %w", err)
+	}
 	return nil
 }
 
@@ -176,7 +180,7 @@ func (c *chain) run(ctx context.Context, index int) error {
 		ExitCode: result.ExitCode, Signal: int(result.Signal)}
 	failure := c.env.failure(c.job, phase.Name, running, result, log)
 	c.env.reach(StageCapture)
-	captured, captureErr := c.capture(detached(ctx))
+	captured, whole, captureErr := c.capture(detached(ctx))
 	captured.Duration, captured.MaxRSS = result.Duration, result.MaxRSS
 	if captured.Log, err = log.store(detached(ctx), c.env.CAS); err != nil && failure == nil {
 		return err // of a failure, the log's file is there all the same
@@ -192,6 +196,9 @@ func (c *chain) run(ctx context.Context, index int) error {
 	}
 	captured.Record, captured.How = c.rec.ID, c.how
 	c.last = captured
+	if !whole {
+		return nil
+	}
 	c.env.reach(StageCache)
 	_, err = c.env.Phases.Put(ctx, action.Phase, key.Key, captured)
 	return err
@@ -200,12 +207,20 @@ func (c *chain) run(ctx context.Context, index int) error {
 // environment is the job's whole environment, with what is not part of keys.
 func (c *chain) environment() map[string]string { return c.job.Recipe.Env }
 
+// timeLeft is what is left of the time that the build of the element may take; 0 is no limit.
+func (c *chain) timeLeft() time.Duration {
+	if c.env.Timeout == 0 || c.rec == nil {
+		return 0
+	}
+	return max(c.env.Timeout-c.env.Now().Sub(c.rec.Started), time.Millisecond)
+}
+
 func (c *chain) spec() sandbox.Spec {
 	layout := c.job.Parts.Layout
 	spec := sandbox.Spec{
 		Root: c.root.root, RootWritable: layout.RootWritable, Binds: append([]sandbox.Bind(nil), c.root.binds...),
 		Dir: layout.WorkDir, UID: layout.UID, GID: layout.GID, Hostname: hostname,
-		TmpDir: c.path("tmp"), ShmDir: c.path("shm"), Timeout: c.env.Timeout, Kind: c.env.Sandbox,
+		TmpDir: c.path("tmp"), ShmDir: c.path("shm"), Timeout: c.timeLeft(), Kind: c.env.Sandbox,
 	}
 	if c.env.Sandbox == sandbox.None {
 		spec.TmpDir, spec.ShmDir = "", ""
@@ -231,30 +246,93 @@ func (e *Env) runCommands(ctx context.Context, spec sandbox.Spec, commands []str
 }
 
 // capture puts the state of the work folder into the store. Files that did not change since the
-// last capture are not read again.
-func (c *chain) capture(ctx context.Context) (action.Outputs, error) {
-	var outputs action.Outputs
+// last capture are not read again. What goes wrong outside the install folder is a note, and the
+// state is then not whole: it must not be resumed from (rule 28).
+func (c *chain) capture(ctx context.Context) (outputs action.Outputs, whole bool, err error) {
 	targets := []struct{ tree, times *digest.Digest }{
 		{&outputs.BuildTree, &outputs.BuildTimes}, {&outputs.InstallTree, &outputs.InstallTimes},
 		{&outputs.Tmp, nil}, {&outputs.Shm, nil},
 	}
+	whole = true
+	var special []tree.Special
 	for i, folder := range c.folders() {
 		imported, err := tree.Import(ctx, c.env.CAS, c.path(folder), tree.ImportOptions{Index: c.index[folder]})
 		if err != nil {
-			return outputs, fmt.Errorf("%s: %w", folder, err)
+			if folder == "install" {
+				return outputs, false, fmt.Errorf("%s: %w", folder, err)
+			}
+			c.remark(fmt.Sprintf("the %s folder can't be kept: %v", folder, err))
+			whole = false
+			continue
 		}
 		c.index[folder] = imported.Index
 		*targets[i].tree = imported.Root
 		if targets[i].times != nil {
 			if *targets[i].times, err = c.env.saveTimes(ctx, imported.Times); err != nil {
-				return outputs, err
+				return outputs, false, err
 			}
 		}
-		if folder == "install" && len(imported.Skipped) > 0 {
-			c.env.note(c.job.Element, "not in the artifact, as no tree can hold it: "+list(imported.Skipped))
+		for _, one := range imported.Special() {
+			one.Path = folder + "/" + one.Path
+			if one.Link != "" {
+				one.Link = folder + "/" + one.Link
+			}
+			special = append(special, one)
+		}
+		if len(imported.Skipped) > 0 {
+			c.remark(fmt.Sprintf("not kept of the %s folder, as no tree can hold it: %s", folder, list(imported.Skipped)))
+			whole = false
 		}
 	}
-	return outputs, nil
+	outputs.Special, err = c.env.saveSpecial(ctx, special)
+	return outputs, whole, err
+}
+
+// remark tells the user something about capturing, once, and puts it on record.
+func (c *chain) remark(text string) {
+	if !slices.Contains(c.rec.Notes, text) {
+		c.rec.Notes = append(c.rec.Notes, text)
+		c.env.note(c.job.Element, text)
+	}
+}
+
+func (e *Env) saveSpecial(ctx context.Context, special []tree.Special) (digest.Digest, error) {
+	if len(special) == 0 {
+		return digest.Digest{}, nil
+	}
+	data, err := tree.EncodeSpecial(special)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	return cas.PutBytes(ctx, e.CAS, data)
+}
+
+// restoreSpecial gives the restored folders what their trees do not hold.
+func (c *chain) restoreSpecial(ctx context.Context, d digest.Digest) error {
+	if d.IsZero() {
+		return nil
+	}
+	data, err := cas.Get(ctx, c.env.CAS, d)
+	if err != nil {
+		return err
+	}
+	all, err := tree.DecodeSpecial(data)
+	if err != nil {
+		return err
+	}
+	for _, folder := range c.folders() {
+		var special []tree.Special
+		for _, one := range all {
+			if path, ok := strings.CutPrefix(one.Path, folder+"/"); ok {
+				one.Path, one.Link = path, strings.TrimPrefix(one.Link, folder+"/")
+				special = append(special, one)
+			}
+		}
+		if err := tree.RestoreSpecial(c.path(folder), special); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (e *Env) saveTimes(ctx context.Context, times tree.Times) (digest.Digest, error) {

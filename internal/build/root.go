@@ -15,6 +15,7 @@ import (
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/fsx"
+	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/sandbox"
 	"github.com/git-bst/git-bst/internal/tree"
@@ -244,53 +245,91 @@ type sharedDir struct {
 // links into the store, so it is only ever mounted read-only (rule 29).
 func (e *Env) sharedDir(ctx context.Context, root digest.Digest) (sharedDir, error) {
 	dir, lock := e.dir("roots", root.Hash()), e.dir("locks", "root-"+root.Hash())
-	for {
+	for attempt := 0; ; attempt++ {
 		release, err := fsx.RLock(ctx, lock)
 		if err != nil {
 			return sharedDir{}, err
 		}
-		if e.sound(dir) {
+		if e.sound(ctx, root, dir) {
 			now := e.Now()
 			_ = os.Chtimes(dir, now, now) // used now: gc removes the roots unused for longest
 			return sharedDir{path: dir, release: release}, nil
 		}
 		release()
-		if err := e.stageShared(ctx, root, dir, lock); err != nil {
+		if attempt == 2 {
+			err := fmt.Errorf("stage the sysroot: its files at %s change by themselves", dir)
+			return sharedDir{}, hint.Add(err, "to check the cache: git bst cache fsck")
+		}
+		// Copies are verified; links are not, so that a damaged blob shows when it is looked at above.
+		if err := e.stageShared(ctx, root, staging{dir, lock, attempt == 0}); err != nil {
 			return sharedDir{}, err
 		}
 	}
 }
 
-// sound reports whether a staged root is there and no blob was found corrupt since it was last
-// used: its files are the blobs' own, so it may have that one.
-func (e *Env) sound(dir string) bool {
-	info, err := os.Lstat(dir)
-	return err == nil && !e.CAS.LastCorrupt().After(info.ModTime())
+// sound reports whether a staged root is there and still what it was staged from. Files that look
+// as they did when they were read last, by size, times and inode, are not read again: the others
+// are, and the whole must give the root's digest. Its files are the blobs' own, so what damages one
+// damages the other; and a folder may lose files to a cleaner of old ones.
+func (e *Env) sound(ctx context.Context, root digest.Digest, dir string) bool {
+	if _, err := os.Lstat(dir); err != nil {
+		return false
+	}
+	var index *tree.StatIndex
+	if data, err := os.ReadFile(dir + indexSuffix); err == nil {
+		if index, err = tree.DecodeIndex(data); err != nil {
+			index = nil
+		}
+	}
+	found, err := tree.Import(ctx, nil, dir, tree.ImportOptions{HashOnly: true, Index: index})
+	if err != nil || found.Root != root || len(found.Skipped) > 0 {
+		return false
+	}
+	if found.Hashed > 0 { // blobs that are linked elsewhere meanwhile have other times
+		if data, err := tree.EncodeIndex(found.Index); err == nil {
+			_ = fsx.WriteFile(dir+indexSuffix, data, 0o644)
+		}
+	}
+	return true
 }
 
-func (e *Env) stageShared(ctx context.Context, root digest.Digest, dir, lock string) error {
-	release, err := fsx.Lock(ctx, lock)
+// indexSuffix is that of the stat index beside a staged root.
+const indexSuffix = ".index"
+
+// staging says where a root is staged and how.
+type staging struct {
+	dir, lock string
+	link      bool // by hard links into the store
+}
+
+func (e *Env) stageShared(ctx context.Context, root digest.Digest, to staging) error {
+	dir := to.dir
+	release, err := fsx.Lock(ctx, to.lock)
 	if err != nil {
 		return err
 	}
 	defer release()
-	if e.sound(dir) {
+	if e.sound(ctx, root, dir) {
 		return nil
 	}
-	if err := fsx.RemoveAll(dir); err != nil {
+	if err := errors.Join(fsx.RemoveAll(dir), fsx.RemoveAll(dir+indexSuffix)); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(e.dir("roots"), 0o755); err != nil {
 		return err
 	}
 	temp := e.dir("roots", fsx.TempName("stage-"))
-	options := tree.ExportOptions{Default: time.Unix(SourceTime, 0), Link: true}
+	options := tree.ExportOptions{Default: time.Unix(SourceTime, 0), Link: to.link}
 	if err := tree.Export(ctx, e.CAS, root, temp, options); err != nil {
 		_ = fsx.RemoveAll(temp)
-		return fmt.Errorf("stage the sysroot: %w", err)
+		err = fmt.Errorf("stage the sysroot: %w", err)
+		if errors.Is(err, cas.ErrCorrupt) || errors.Is(err, cas.ErrNotFound) {
+			err = hint.Add(err, "what is damaged is made anew when it is asked for again: repeat the command")
+		}
+		return err
 	}
-	now := e.Now() // what was read is right now: see sound
-	if err := os.Chtimes(temp, now, now); err != nil {
+	now := e.Now()
+	if err := os.Chtimes(temp, now, now); err != nil { // used now: gc removes the roots unused for longest
 		return err
 	}
 	return os.Rename(temp, dir)

@@ -71,7 +71,7 @@ func (c *chain) furnish(ctx context.Context, shell Shell) error {
 	switch rec := shell.Record; {
 	case rec != nil:
 		return c.restore(ctx, action.Outputs{BuildTree: rec.BuildTree, BuildTimes: rec.Times,
-			InstallTree: rec.InstallTree, InstallTimes: rec.InstallTimes, Tmp: rec.Tmp, Shm: rec.Shm})
+			InstallTree: rec.InstallTree, InstallTimes: rec.InstallTimes, Tmp: rec.Tmp, Shm: rec.Shm, Special: rec.Special})
 	case !shell.Runtime.IsZero():
 		for _, folder := range []string{"build", "tmp", "shm"} {
 			if err := os.MkdirAll(c.path(folder), 0o755); err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/git-bst/git-bst/internal/fsx"
+	"github.com/git-bst/git-bst/internal/tree"
 )
 
 // Staged roots that no build used for a week are removed by a collection: making one anew takes
@@ -46,6 +47,9 @@ func (e *Env) SweepRoots(ctx context.Context, all bool) error {
 }
 
 func (e *Env) sweepRoot(name string, age time.Duration) error {
+	if strings.HasSuffix(name, indexSuffix) {
+		return nil // goes with its root
+	}
 	dir := e.dir("roots", name)
 	unusedFor := func(age time.Duration) bool {
 		info, err := os.Lstat(dir)
@@ -68,7 +72,37 @@ func (e *Env) sweepRoot(name string, age time.Duration) error {
 	if !unusedFor(age) {
 		return nil
 	}
-	return fsx.RemoveAll(dir)
+	return errors.Join(fsx.RemoveAll(dir), fsx.RemoveAll(dir+indexSuffix))
+}
+
+// CheckRoots reads every staged root whole, reports those that are not what they were staged from,
+// and removes them: they are staged anew when they are needed.
+func (e *Env) CheckRoots(ctx context.Context, report func(path string, err error)) error {
+	entries, err := os.ReadDir(e.dir("roots"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("check staged roots: %w", err)
+	}
+	for _, entry := range entries {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		name := entry.Name()
+		if strings.HasSuffix(name, indexSuffix) || strings.HasSuffix(name, ".tmp") {
+			continue
+		}
+		found, err := tree.Import(ctx, nil, e.dir("roots", name), tree.ImportOptions{HashOnly: true})
+		if err == nil && found.Root.Hash() == name {
+			continue
+		}
+		report(e.dir("roots", name), errors.New("a staged root is not what it was staged from; it is removed when no build uses it"))
+		if err := e.sweepRoot(name, 0); err != nil {
+			return fmt.Errorf("check staged roots: %w", err)
+		}
+	}
+	return nil
 }
 
 // SweepLogs removes log files of builds of more than 30 days ago.

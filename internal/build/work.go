@@ -7,7 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/fsx"
+	"github.com/git-bst/git-bst/internal/hint"
 )
 
 // holdName is the lock in a work folder that its user holds. The kernel frees it when the user is
@@ -16,7 +18,7 @@ const holdName = "lock"
 
 // workDir makes the work folder of this name and holds it until release, which removes it.
 func (e *Env) workDir(ctx context.Context, name string) (dir string, release func(), err error) {
-	if err := os.MkdirAll(e.dir("locks"), 0o755); err != nil {
+	if err := e.writable(); err != nil {
 		return "", nil, err
 	}
 	// A sweep must not come between the folder and its lock.
@@ -34,6 +36,15 @@ func (e *Env) workDir(ctx context.Context, name string) (dir string, release fun
 		return "", nil, err
 	}
 	return dir, func() { _ = fsx.RemoveAll(dir); free() }, nil
+}
+
+// writable makes the folder of locks. ErrReadOnly where nothing can be written.
+func (e *Env) writable() error {
+	if e.CAS.ReadOnly() {
+		err := fmt.Errorf("write to %s: %w", e.Cache, cas.ErrReadOnly)
+		return hint.Add(err, "make the cache folder writable, or name another: GIT_BST_CACHE_DIR=DIR git bst ...")
+	}
+	return os.MkdirAll(e.dir("locks"), 0o755)
 }
 
 // SweepWork removes the work folders that killed processes left.

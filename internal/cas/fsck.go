@@ -5,10 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -74,16 +71,6 @@ func (l *Local) recheck(d digest.Digest, name string, st *unix.Stat_t) error {
 		return l.touch(name, st.Atim.Nano())
 	}
 	return nil
-}
-
-// LastCorrupt returns when a blob was last moved aside as corrupt, or such a one was collected; zero
-// when that cannot be found out. Who linked blobs elsewhere before then should look at them again.
-func (l *Local) LastCorrupt() time.Time {
-	info, err := os.Stat(filepath.Join(l.dir, "corrupt"))
-	if err != nil {
-		return time.Time{}
-	}
-	return info.ModTime()
 }
 
 func (l *Local) checkObject(folder, name string, report func(Problem)) {

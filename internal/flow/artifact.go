@@ -250,7 +250,7 @@ func refuseGit(ctx context.Context, store cas.Store, root digest.Digest) error {
 // were removed.
 func (s *Session) DeleteArtifact(ctx context.Context, name string) ([]artifact.Ref, error) {
 	if ref, ok := parseRef(name); ok {
-		if _, err := s.env.Artifacts.Peek(ref); err != nil {
+		if _, err := s.env.Artifacts.Peek(ref); errors.Is(err, cas.ErrNotFound) { // what can't be read can be deleted
 			return nil, fmt.Errorf("%w: artifact %s", ErrNotCached, name)
 		}
 		return []artifact.Ref{ref}, s.env.Artifacts.Delete(ref)

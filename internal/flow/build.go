@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/git-bst/git-bst/internal/build"
+	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/project"
@@ -61,7 +62,12 @@ func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, erro
 	}
 	options := build.ScheduleOptions{Limit: s.builders(), KeepGoing: request.KeepGoing}
 	skipped, err := build.Schedule(ctx, order, g.dependencies, options, func(ctx context.Context, n *node) error {
-		return s.buildOne(ctx, g, n, request.Asked, outcomes[n])
+		err := s.buildOne(ctx, g, n, request.Asked, outcomes[n])
+		if errors.Is(err, cas.ErrCorrupt) { // it was put aside: what it held is fetched, read or built again
+			s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{"once more, as the cache was damaged: " + err.Error()}})
+			err = s.buildOne(ctx, g, n, request.Asked, outcomes[n])
+		}
+		return err
 	})
 	report := Report{Took: s.options.Now().Sub(started)}
 	for _, n := range order {
@@ -194,11 +200,7 @@ func (s *Session) skip(_ context.Context, n *node, job build.Job, step plan.Step
 func (s *Session) unblock(ctx context.Context, g *graph, n *node, asked Asked, reason plan.Reason) (build.Job, plan.Facts, error) {
 	switch reason.Code {
 	case plan.CodeNotFetched:
-		sources := g.sources
-		sources.Progress = func(line string) {
-			s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{line}})
-		}
-		if err := source.Fetch(ctx, sources, n.element); err != nil {
+		if err := source.Fetch(ctx, s.telling(g, n), n.element); err != nil {
 			return build.Job{}, plan.Facts{}, hintFetch(fmt.Errorf("fetch the sources of %s: %w", n.element.Name, err), n.element.Name)
 		}
 		return s.resolve(ctx, g, n, asked)
@@ -207,6 +209,15 @@ func (s *Session) unblock(ctx context.Context, g *graph, n *node, asked Asked, r
 		return build.Job{}, plan.Facts{}, hint.Addf(err, "to find the newest one and write it: git bst source track %s", n.element.Name)
 	}
 	return build.Job{}, plan.Facts{}, fmt.Errorf("internal error: build %s: expected its dependencies to be built, but %s", n.element.Name, reason.Text)
+}
+
+// telling is what sources are read with for n: what there is to say about them becomes notes.
+func (s *Session) telling(g *graph, n *node) source.Env {
+	sources := g.sources
+	sources.Progress = func(line string) {
+		s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{line}})
+	}
+	return sources
 }
 
 // hintFetch says what can be done about sources that could not be fetched.

@@ -3,8 +3,11 @@ package flow
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/git-bst/git-bst/internal/action"
@@ -25,6 +28,9 @@ type CacheStatus struct {
 	Disk        fsx.Disk
 	Artifacts   int // references
 	Phases      int // entries of the phase cache
+	// TreeBytes is the size of the contents that only the phase cache and records need: what it
+	// costs to resume, and to look into build trees.
+	TreeBytes int64
 }
 
 // CacheStatus counts what the cache holds.
@@ -44,8 +50,42 @@ func (s *Session) CacheStatus(ctx context.Context) (CacheStatus, error) {
 		return status, err
 	}
 	status.Artifacts = len(refs)
-	err = s.env.Phases.Each(ctx, func(action.CacheEntry) error { status.Phases++; return nil }, nil)
+	status.TreeBytes, err = s.treeBytes(ctx, &status)
 	return status, err
+}
+
+// treeBytes adds up what phases and records keep and no artifact has.
+func (s *Session) treeBytes(ctx context.Context, status *CacheStatus) (int64, error) {
+	var published, kept artifact.Roots
+	references, err := s.references(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range references {
+		if r.phase {
+			status.Phases++
+			kept.Add(r.roots)
+		} else {
+			published.Add(r.roots)
+		}
+	}
+	records, err := s.env.Records.Roots(ctx, record.DefaultPolicy())
+	if err != nil {
+		return 0, err
+	}
+	kept.Add(records)
+	seen := map[digest.Digest]bool{}
+	if err := artifact.Closure(ctx, s.cas, published, func(d digest.Digest) bool { seen[d] = true; return true }); err != nil {
+		return 0, err
+	}
+	var bytes int64
+	err = artifact.Closure(ctx, s.cas, kept, func(d digest.Digest) bool {
+		if !seen[d] {
+			bytes += d.Size()
+		}
+		return true
+	})
+	return bytes, err
 }
 
 // GarbageReport says what CollectGarbage did.
@@ -117,6 +157,7 @@ type reference struct {
 	used   time.Time
 	roots  artifact.Roots
 	remove func() error
+	phase  bool // of the phase cache, not an artifact
 }
 
 // giveUpOldest removes the references that don't fit into the budget any more and returns the
@@ -175,11 +216,11 @@ func (s *Session) references(ctx context.Context) ([]reference, error) {
 			continue
 		}
 		remove := func() error { return s.env.Artifacts.Delete(listed.Ref) }
-		out = append(out, reference{listed.Used, entry.Artifact.Roots(), remove})
+		out = append(out, reference{listed.Used, entry.Artifact.Roots(), remove, false})
 	}
 	err = s.env.Phases.Each(ctx, func(e action.CacheEntry) error {
 		remove := func() error { return s.env.Phases.Delete(e.Key) }
-		out = append(out, reference{e.Used, e.Outputs.Roots(), remove})
+		out = append(out, reference{e.Used, e.Outputs.Roots(), remove, true})
 		return nil
 	}, nil)
 	slices.SortStableFunc(out, func(a, b reference) int { return cmp.Compare(b.used.UnixNano(), a.used.UnixNano()) })
@@ -193,15 +234,44 @@ type CacheProblem struct {
 	Repaired bool
 }
 
+// mend removes the file of an artifact, a record or a phase that is damaged: nobody can read it, and
+// it would be reported for ever. A withdrawal stays, as someone has to look at it.
+func (s *Session) mend(p CacheProblem, err error) CacheProblem {
+	if !errors.Is(err, cas.ErrCorrupt) || s.cas.ReadOnly() || strings.Contains(p.Path, "/tombstones/") {
+		return p
+	}
+	if os.Remove(p.Path) == nil {
+		p.What, p.Repaired = p.What+"; removed", true
+	}
+	return p
+}
+
 // CheckCache reads the whole cache and reports all that is wrong with it. Corrupt blobs are moved
-// aside; nothing else is changed.
+// aside, other damaged files removed; records that a killed process did not get to index are found
+// again. Nothing else changes.
 func (s *Session) CheckCache(ctx context.Context, report func(CacheProblem)) error {
 	if err := s.cas.Fsck(ctx, func(p cas.Problem) { report(CacheProblem(p)) }); err != nil {
 		return fmt.Errorf("check the cache: %w", err)
 	}
-	tell := func(path string, err error) { report(CacheProblem{Path: path, What: err.Error()}) }
+	unindexed := false
+	tell := func(path string, err error) {
+		if errors.Is(err, record.ErrNotIndexed) && !s.cas.ReadOnly() {
+			unindexed = true // a kill between a record and its index, or one that is just being written
+			return
+		}
+		report(s.mend(CacheProblem{Path: path, What: err.Error()}, err))
+	}
 	for _, check := range []func(context.Context, func(string, error)) error{s.env.Artifacts.Check, s.env.Records.Check, s.env.Phases.Check} {
 		if err := check(ctx, tell); err != nil {
+			return fmt.Errorf("check the cache: %w", err)
+		}
+	}
+	err := s.env.CheckRoots(ctx, func(path string, err error) { report(CacheProblem{Path: path, What: err.Error(), Repaired: true}) })
+	if err != nil {
+		return fmt.Errorf("check the cache: %w", err)
+	}
+	if unindexed {
+		if err := s.env.Records.Reindex(ctx); err != nil {
 			return fmt.Errorf("check the cache: %w", err)
 		}
 	}

@@ -96,7 +96,7 @@ func (s *Session) gather(ctx context.Context, g *graph) error {
 	}
 	if commands && s.config.Build.Root == keys.RootHost {
 		group.Go(func() error {
-			_, err := s.host(ctx)
+			_, err := s.host(ctx, g)
 			return err
 		})
 	}
@@ -196,6 +196,9 @@ func (s *Session) artifactAt(ctx context.Context, ref artifact.Ref) (*artifact.E
 		return &entry, nil
 	case err == nil, errors.Is(err, cas.ErrNotFound), errors.Is(err, cas.ErrCorrupt):
 		return nil, nil // a damaged artifact is none: it is built again
+	case errors.Is(err, cas.ErrNewerFormat):
+		return nil, hint.Add(err, "use the newer git-bst, or another cache folder: GIT_BST_CACHE_DIR=DIR git bst ...",
+			"or forget that artifact (it costs only time): git bst artifact delete "+ref.String())
 	default:
 		return nil, err
 	}

@@ -3,7 +3,9 @@ package flow
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/git-bst/git-bst/internal/cas"
@@ -17,15 +19,33 @@ type host struct {
 	lines       digest.Digest
 }
 
+// tools are the programs whose content is in the fingerprint by name, wherever PATH finds them: what
+// turns sources into something else. Others are covered by their package, or by their size and time.
+var tools = []string{
+	"ar", "as", "c++", "cargo", "cc", "clang", "clang++", "cmake", "g++", "gcc", "go", "ld", "ld.bfd", "ld.gold", "ld.lld",
+	"make", "meson", "mold", "ninja", "perl", "pkg-config", "python3", "ranlib", "rustc", "sh", "strip",
+}
+
+// searched are the folders in which compilers, linkers and pkg-config look by themselves. A file
+// that was put there by hand belongs to no package.
+var searched = []string{
+	"/usr/include", "/usr/include/*-linux-*", "/usr/lib", "/usr/lib64", "/usr/lib/*-linux-*",
+	"/usr/lib/pkgconfig", "/usr/lib64/pkgconfig", "/usr/lib/*-linux-*/pkgconfig", "/usr/share/pkgconfig", "/usr/share/aclocal",
+}
+
 // host returns the fingerprint of the host's system, taken once a session (rule 10).
-func (s *Session) host(ctx context.Context) (host, error) {
+func (s *Session) host(ctx context.Context, g *graph) (host, error) {
 	s.hostMu.Lock()
 	defer s.hostMu.Unlock()
 	if s.hostSeen != nil {
 		return *s.hostSeen, nil
 	}
+	dir := filepath.Join(s.config.Cache.Dir, "host")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		dir = "" // a read-only cache: what is there is read again each time
+	}
 	found, err := sandbox.Fingerprint(ctx, sandbox.HostOptions{
-		CacheDir: filepath.Join(s.config.Cache.Dir, "host"), Extra: s.config.Build.HostPaths,
+		CacheDir: dir, Extra: s.config.Build.HostPaths, Path: g.searched(), Tools: tools,
 	})
 	if err != nil {
 		return host{}, fmt.Errorf("take the host's fingerprint: %w", err)
@@ -36,4 +56,22 @@ func (s *Session) host(ctx context.Context) (host, error) {
 	}
 	s.hostSeen = &seen
 	return seen, nil
+}
+
+// searched returns the folders that builds search: those of every element's PATH, and the compilers'.
+func (g *graph) searched() []string {
+	var folders []string
+	for _, n := range g.nodes {
+		if n.recipe.RunsCommands {
+			folders = append(folders, filepath.SplitList(n.element.Environment["PATH"])...)
+		}
+	}
+	for _, pattern := range searched {
+		found, err := filepath.Glob(pattern)
+		if err == nil {
+			folders = append(folders, found...)
+		}
+	}
+	slices.Sort(folders)
+	return slices.Compact(folders)
 }

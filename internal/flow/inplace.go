@@ -42,10 +42,14 @@ func (s *Session) inPlace(ctx context.Context, element *project.Element, src pro
 		return digest.Digest{}, err
 	}
 	for _, name := range notBuilt(loaded) {
-		root, err = tree.Remove(ctx, s.cas, root, path.Join(at, name))
-		if err != nil && !errors.Is(err, tree.ErrNotFound) {
+		without, err := tree.Remove(ctx, s.cas, root, path.Join(at, name))
+		if errors.Is(err, tree.ErrNotFound) {
+			continue
+		}
+		if err != nil {
 			return digest.Digest{}, fmt.Errorf("stage %s: %w", dir, err)
 		}
+		root = without
 	}
 	return root, nil
 }

@@ -209,7 +209,7 @@ func (s *Session) commandParts(ctx context.Context, g *graph, n *node, job *buil
 		p.Root.Sandbox = "none"
 	}
 	if s.config.Build.Root == keys.RootHost {
-		host, err := s.host(ctx)
+		host, err := s.host(ctx, g)
 		if err != nil {
 			return err
 		}

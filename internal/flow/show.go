@@ -6,6 +6,7 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/git-bst/git-bst/internal/build"
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/project"
 )
@@ -185,9 +186,22 @@ func (s *Session) states(ctx context.Context, g *graph) error {
 		if err != nil {
 			return fmt.Errorf("plan %s: %w", e.Name, err)
 		}
-		n.buildKey, n.state = job.Chain.Build, stateOf(plan.Make(facts))
+		if n.buildKey, err = s.buildKey(ctx, g, n, job, facts); err != nil {
+			return fmt.Errorf("plan %s: %w", e.Name, err)
+		}
+		n.state = stateOf(plan.Make(facts))
 	}
 	return nil
+}
+
+// buildKey returns n's build key, "" where an input of it is not here. resolve does not compute it for
+// an artifact that it finds by its strict key.
+func (s *Session) buildKey(ctx context.Context, g *graph, n *node, job build.Job, facts plan.Facts) (string, error) {
+	if job.Chain.Build != "" || facts.Blocked != nil || s.blocked(ctx, g, n) != nil {
+		return job.Chain.Build, nil
+	}
+	job, err := s.job(ctx, g, n)
+	return job.Chain.Build, err
 }
 
 func stateOf(step plan.Step) string {

@@ -48,7 +48,7 @@ func (s *Store) Roots(ctx context.Context, p Policy) (artifact.Roots, error) {
 		g := group{r.Project, r.Element, r.Result}
 		if p.Pinned[r.ID] || counts[g] < p.Trees {
 			roots.AddTrees(r.Files, r.BuildTree, r.InstallTree, r.Tmp, r.Shm, r.SourceTree, r.Parts.Source)
-			roots.AddBlobs(r.Times, r.InstallTimes)
+			roots.AddBlobs(r.Times, r.InstallTimes, r.Special)
 		}
 		if p.Pinned[r.ID] || counts[g] < max(p.Logs, p.Trees) {
 			roots.AddBlobs(r.smallBlobs()...)

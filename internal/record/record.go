@@ -149,6 +149,8 @@ type Failure struct {
 	Command  string `json:"command,omitempty"`
 	ExitCode int    `json:"exit,omitempty"`
 	Signal   int    `json:"signal,omitempty"`
+	// LogPath is where the failing phase's log was written, absolute; it may be gone.
+	LogPath string `json:"log-path,omitempty"`
 	// Text says more where no command is to blame: "no space left on device".
 	Text string `json:"text,omitempty"`
 }
@@ -201,6 +203,7 @@ type Record struct {
 	Times        digest.Digest `json:"times,omitzero"`
 	InstallTree  digest.Digest `json:"install-tree,omitzero"`
 	InstallTimes digest.Digest `json:"install-times,omitzero"`
+	Special      digest.Digest `json:"special,omitzero"` // what the trees do not hold, as in a phase's outputs
 	Tmp          digest.Digest `json:"tmp,omitzero"`
 	Shm          digest.Digest `json:"shm,omitzero"`
 	SourceTree   digest.Digest `json:"source-tree,omitzero"`

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,8 +59,34 @@ func wrap(cmd *exec.Cmd, spec Spec, o order) ([]*os.File, error) {
 	if o.Mounts[0].Op == opTmpfs && !o.RootWritable {
 		args = append(args, "--remount-ro", "/")
 	}
-	cmd.Path, cmd.Args = program, append(args, "--", initPath)
+	args = append(args, "--", initPath)
+	if os.Geteuid() != 0 {
+		cmd.Path, cmd.Args = program, args
+		return files, nil
+	}
+	cmd.Args = append([]string{outerName, program}, args...)
+	cmd.SysProcAttr.Unshareflags = unix.CLONE_NEWNS
 	return files, nil
+}
+
+// outerName is the name (argv[0]) under which the program is started again to start bubblewrap as root.
+const outerName = "git-bst-sandbox-outer"
+
+// startOuter makes the devices read-only mounts in this process's own mount namespace and becomes
+// bubblewrap, args. That has no option for it (a read-only bind of its has no devices), but it
+// keeps the mounts' flags. Only root needs it: the devices are no other user's to change. It
+// returns only what went wrong.
+func startOuter(args []string) report {
+	if len(args) < 2 {
+		return failure("start bubblewrap", unix.EINVAL)
+	}
+	b := builder{old: !hasMountSetattr()}
+	for _, name := range devices {
+		if err := b.bindReadOnly("/dev/"+name, "/dev/"+name); err != nil {
+			return failure("", &mountError{"make /dev/" + name + " read-only", err})
+		}
+	}
+	return failure("start bubblewrap", syscall.Exec(args[0], args[1:], []string{}))
 }
 
 // bwrapStep is one step in bubblewrap's words.

@@ -19,14 +19,18 @@ import (
 )
 
 // MaybeInit must be the first call of main, with its os.Args. Where the program was started as a
-// sandbox's init it does not return; else it does nothing.
+// sandbox's init, or to start bubblewrap, it does not return; else it does nothing.
 func MaybeInit(args []string) {
-	if len(args) == 0 || args[0] != initName && args[0] != initPath {
+	if len(args) == 0 || args[0] != initName && args[0] != initPath && args[0] != outerName {
 		return
 	}
 	runtime.LockOSThread() // privileges, the parent's death signal and the command belong to this thread
 	out := os.NewFile(reportFd, "report")
-	if err := json.NewEncoder(out).Encode(runInit()); err != nil {
+	carryOut := runInit
+	if args[0] == outerName {
+		carryOut = func() report { return startOuter(args[1:]) }
+	}
+	if err := json.NewEncoder(out).Encode(carryOut()); err != nil {
 		syscall.Exit(1)
 	}
 	syscall.Exit(0) // at once: os.Exit has the race detector wait a second
@@ -113,6 +117,14 @@ func setUp(o order, found *findings) error {
 		if err := makeTree(o, found); err != nil {
 			return err
 		}
+	}
+	if o.Kind != None {
+		if err := ownNull(); err != nil {
+			return fmt.Errorf("open /dev/null: %w", err)
+		}
+	}
+	if err := ownKeyring(); err != nil {
+		return fmt.Errorf("join a new session keyring: %w", err)
 	}
 	unix.Umask(0o022)
 	core := unix.Rlimit{}

@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/git-bst/git-bst/internal/sandbox"
 )
@@ -93,6 +97,34 @@ func TestNoPrivileges(t *testing.T) {
 			t.Errorf("mount works: %s", out)
 		}
 	})
+}
+
+// TestSessionKeyring: the keys of the session of whoever starts a command are not the command's.
+func TestSessionKeyring(t *testing.T) {
+	for _, kind := range append(kinds, sandbox.None) {
+		t.Run(kind.String(), func(t *testing.T) {
+			needs(t, kind)
+			runtime.LockOSThread() // the session is this thread's alone and ends with the test
+			if _, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0); err != nil {
+				t.Skipf("NOT TESTED on this machine: no keyrings: %v", err)
+			}
+			if _, err := unix.AddKey("user", "git-bst-test", []byte("secret"), unix.KEY_SPEC_SESSION_KEYRING); err != nil {
+				t.Fatal(err)
+			}
+			spec, program := sandbox.Spec{Kind: kind}, executable(t)
+			plain := exec.Command(program, helper, "key", "git-bst-test") // the test itself must be able to tell
+			if out, err := plain.CombinedOutput(); err != nil || !strings.Contains(string(out), "secret") {
+				t.Fatalf("%v %s", err, out)
+			}
+			if kind != sandbox.None {
+				spec.Binds = []sandbox.Bind{{Source: program, Target: "/usr/bin/itself"}}
+				program = "itself"
+			}
+			if result, out := run(t, spec, "exec "+program+" "+helper+" key git-bst-test"); result.ExitCode != 1 || !strings.Contains(out, "required key not available") {
+				t.Errorf("the key can be read: %+v %s", result, out)
+			}
+		})
+	}
 }
 
 func TestUserInside(t *testing.T) {

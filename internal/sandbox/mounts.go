@@ -274,7 +274,7 @@ func (b *builder) proc(m mount, at string) error {
 	if err != nil || !ownedByRoot(at) {
 		return err
 	}
-	return protectProc(at)
+	return b.protectProc(at)
 }
 
 // ownedByRoot reports whether the files of the host's root are this process's own.
@@ -285,7 +285,7 @@ func ownedByRoot(proc string) bool {
 }
 
 // protectProc makes read-only or hides what only root of the host could misuse.
-func protectProc(at string) error {
+func (b *builder) protectProc(at string) error {
 	for _, name := range protectedProc {
 		full := filepath.Join(at, name)
 		if err := unix.Mount(full, full, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
@@ -299,8 +299,32 @@ func protectProc(at string) error {
 		}
 	}
 	for _, name := range hiddenProc {
-		err := unix.Mount("/dev/null", filepath.Join(at, name), "", unix.MS_BIND, "")
-		if err != nil && !errors.Is(err, unix.ENOENT) {
+		if err := b.bindReadOnly("/dev/null", filepath.Join(at, name)); err != nil {
+			return fmt.Errorf("hide %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// bindReadOnly shows a device of the host, which cannot be changed there, at a place that exists
+// or else is left out.
+func (b *builder) bindReadOnly(source, at string) error {
+	err := unix.Mount(source, at, "", unix.MS_BIND, "")
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !b.old {
+		return b.readOnly(at)
+	}
+	below, err := mountsBelow(at)
+	if err != nil {
+		return err
+	}
+	for _, m := range below {
+		if err := unix.Mount("", m.path, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|m.flags, ""); err != nil {
 			return err
 		}
 	}

@@ -37,3 +37,35 @@ func dropPrivileges() error {
 	}
 	return nil
 }
+
+// ownKeyring leaves the user's session keyring, with which the command could read and use the
+// user's keys, for a new one without a name. It is a thread's, as privileges are. Where the kernel
+// has no keyrings, or a filter that is inherited forbids them, there is nothing to leave.
+func ownKeyring() error {
+	_, err := unix.KeyctlInt(unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0)
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
+		return nil
+	}
+	return err
+}
+
+// ownNull replaces standard files that are the host's /dev/null by the sandbox's, whose mount is
+// read-only: by the file's descriptor, too, its mode can be changed.
+func ownNull() error {
+	for fd := range 3 {
+		var st unix.Stat_t
+		if unix.Fstat(fd, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(1, 3) {
+			continue
+		}
+		null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		err = unix.Dup3(null, fd, 0)
+		_ = unix.Close(null)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

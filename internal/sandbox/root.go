@@ -31,6 +31,9 @@ var etcNames = []string{
 	"fonts", "xml", "sgml", "texmf", "groff", "ghostscript", "ImageMagick-6", "ImageMagick-7", "gtk-2.0", "gtk-3.0", "glvnd", "OpenCL", "vulkan", "openmpi", "mpich",
 }
 
+// devices are the names in /dev that are the host's.
+var devices = []string{"null", "zero", "full", "random", "urandom", "tty"}
+
 // prepared is a Spec turned into what an init is told.
 type prepared struct {
 	order order
@@ -148,8 +151,10 @@ func arrange(spec Spec) (*layout, error) {
 // system places /proc, /dev, /tmp and /dev/shm.
 func (l *layout) system(spec Spec) error {
 	dev := newTmpfs(0o755)
-	for _, name := range []string{"null", "zero", "full", "random", "urandom", "tty"} {
-		dev.children[name] = &node{kind: hostPath, source: "/dev/" + name, writable: true, device: true, file: true}
+	// Read-only mounts: data is written to a device all the same, but its mode and owner, which
+	// are the host's, cannot be changed by a build that runs as root.
+	for _, name := range devices {
+		dev.children[name] = &node{kind: hostPath, source: "/dev/" + name, device: true, file: true}
 	}
 	for name, target := range map[string]string{"fd": "/proc/self/fd", "stdin": "/proc/self/fd/0",
 		"stdout": "/proc/self/fd/1", "stderr": "/proc/self/fd/2", "ptmx": "pts/ptmx"} {

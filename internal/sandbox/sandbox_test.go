@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/git-bst/git-bst/internal/sandbox"
 )
 
@@ -25,10 +27,13 @@ func TestMain(m *testing.M) {
 	if os.Args[0] == helper {
 		os.Exit(help(os.Args[1:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == helper { // by its own path, without a sandbox
+		os.Exit(help(os.Args[2:]))
+	}
 	os.Exit(m.Run())
 }
 
-// help is the helper: "dial NETWORK ADDRESS", "nested" or "parent KIND DIR".
+// help is the helper: "dial NETWORK ADDRESS", "nested", "key NAME" or "parent KIND DIR".
 func help(args []string) int {
 	if args[0] == "dial" {
 		connection, err := net.DialTimeout(args[1], args[2], time.Second)
@@ -38,6 +43,9 @@ func help(args []string) int {
 		}
 		connection.Close()
 		return 0
+	}
+	if args[0] == "key" {
+		return printKey(args[1])
 	}
 	if args[0] == "nested" {
 		_, err := sandbox.Run(context.Background(), sandbox.Spec{UID: 1000, Args: []string{"sh", "-c", "echo nested; test -r /proc/self/status"},
@@ -55,6 +63,19 @@ func help(args []string) int {
 	_, err := sandbox.Run(context.Background(), spec)
 	fmt.Fprintln(os.Stderr, err)
 	return 1
+}
+
+// printKey prints the content of a key of the session.
+func printKey(name string) int {
+	key, err := unix.KeyctlSearch(unix.KEY_SPEC_SESSION_KEYRING, "user", name, 0)
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	content := make([]byte, 100)
+	n, err := unix.KeyctlBuffer(unix.KEYCTL_READ, key, content, 0)
+	fmt.Println(string(content[:max(n, 0)]), err)
+	return 0
 }
 
 // kinds are the kinds that isolate.

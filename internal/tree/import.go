@@ -39,6 +39,8 @@ type Imported struct {
 	Bytes   int64      // their sizes together
 	Hashed  int        // files that were read
 	Skipped []string   // what a tree cannot hold: fifos, sockets, devices, names or links not UTF-8; sorted
+
+	folders []Special // folders with other permissions than Export gives
 }
 
 // Import makes the content of the folder dir a tree, and stores all its blobs. A file is
@@ -79,6 +81,7 @@ type importer struct {
 	mu      sync.Mutex
 	stats   []Stat
 	skipped []string
+	folders []Special
 	hashed  int
 }
 
@@ -99,6 +102,9 @@ const filesPerTask = 256
 // scan lists a folder and makes tasks of its content. It uses up the reference to f.
 func (im *importer) scan(w *worker, f *folder, b *branch) error {
 	defer f.release()
+	if err := im.folder(f); err != nil {
+		return err
+	}
 	names, err := f.list(w.buf)
 	if err != nil {
 		return err
@@ -190,6 +196,20 @@ func (im *importer) done(b *branch) error {
 		up.dir.Dirs = append(up.dir.Dirs, Dir{b.name, b.digest})
 		up.mu.Unlock()
 		b = up
+	}
+	return nil
+}
+
+// folder notes permissions that Export would not give. Those of the root are its maker's.
+func (im *importer) folder(f *folder) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(f.fd, &st); err != nil {
+		return fmt.Errorf("look at folder %s: %w", f.path, err)
+	}
+	if mode := st.Mode & permissions; mode != 0o755 && f.path != "" {
+		im.mu.Lock()
+		im.folders = append(im.folders, Special{Path: f.path, Mode: mode})
+		im.mu.Unlock()
 	}
 	return nil
 }
@@ -352,6 +372,6 @@ func (im *importer) result(root digest.Digest, taken int64) Imported {
 	}
 	return Imported{
 		Root: root, Times: times, Index: &StatIndex{Taken: taken, Stats: im.stats},
-		Files: len(im.stats), Bytes: size, Hashed: im.hashed, Skipped: im.skipped,
+		Files: len(im.stats), Bytes: size, Hashed: im.hashed, Skipped: im.skipped, folders: im.folders,
 	}
 }

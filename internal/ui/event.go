@@ -13,6 +13,7 @@ type Event struct {
 	Phase    string
 	Verdict  string
 	Reason   string // one line: why this is done
+	Code     string // of the reason, stable, for scripts
 	Key      string
 	LogPath  string // absolute; of the whole log
 	Command  string // the command that failed
@@ -50,6 +51,7 @@ type jsonEvent struct {
 	Phase    string   `json:"phase,omitempty"`
 	Verdict  string   `json:"verdict,omitempty"`
 	Reason   string   `json:"reason,omitempty"`
+	Code     string   `json:"code,omitempty"`
 	Key      string   `json:"key,omitempty"`
 	LogPath  string   `json:"log_path,omitempty"`
 	Command  string   `json:"command,omitempty"`
@@ -63,7 +65,7 @@ type jsonEvent struct {
 func (e Event) MarshalJSON() ([]byte, error) {
 	out := jsonEvent{
 		Schema: EventSchema, Version: EventVersion,
-		Kind: e.Kind, Element: e.Element, Phase: e.Phase, Verdict: e.Verdict, Reason: e.Reason,
+		Kind: e.Kind, Element: e.Element, Phase: e.Phase, Verdict: e.Verdict, Reason: e.Reason, Code: e.Code,
 		Key: e.Key, LogPath: e.LogPath, Command: e.Command, Millis: e.Duration.Milliseconds(),
 		ExitCode: e.ExitCode, Signal: e.Signal, Lines: e.Lines,
 	}

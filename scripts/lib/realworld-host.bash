@@ -4,7 +4,10 @@
 # need_programs NAME...: installs what the projects need and is missing, or says what to install.
 need_programs() {
 	local wanted='git:git gcc:gcc make:make bwrap:bubblewrap' name entry missing=()
-	if [[ -z ${REALWORLD_PROGRAM:-} ]]; then wanted+=' go:golang'; fi
+	if [[ -z ${REALWORLD_PROGRAM:-} ]] && ! command -v go >/dev/null; then
+		echo 'scripts/realworld: to install first: go, of the version in go.mod' >&2
+		exit 1
+	fi
 	for name; do
 		case $name in
 		json-c) wanted+=' cmake:cmake ninja:ninja-build' ;;
@@ -16,14 +19,22 @@ need_programs() {
 	for entry in $wanted; do
 		command -v "${entry%%:*}" >/dev/null || missing+=("${entry##*:}")
 	done
+	if [[ ! -e /usr/include/stdio.h ]]; then missing+=(libc6-dev); fi
 	if [[ " $* " == *' libslirp '* ]] && ! pkg-config --exists glib-2.0 2>/dev/null; then missing+=(libglib2.0-dev); fi
 	if ((${#missing[@]} == 0)); then return; fi
-	if (($(id -u))) || ! command -v apt-get >/dev/null; then
+	echo "scripts/realworld: installing ${missing[*]}" >&2
+	if ! install_packages "${missing[@]}" >/dev/null; then
 		echo "scripts/realworld: to install first: ${missing[*]}" >&2
 		exit 1
 	fi
-	echo "scripts/realworld: installing ${missing[*]}" >&2
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# install_packages PACKAGE...: with a fresh list of packages if the one that is there does not do.
+install_packages() {
+	local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -qq -y)
+	if (($(id -u))); then apt=(sudo -n "${apt[@]}"); fi
+	"${apt[@]}" install --no-install-recommends "$@" ||
+		{ "${apt[@]}" update && "${apt[@]}" install --no-install-recommends "$@"; }
 }
 
 # own_home DIR: from here on all is done with a home of our own.

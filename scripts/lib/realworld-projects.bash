@@ -7,7 +7,7 @@
 jobs=$(nproc)
 if ((jobs > 8)); then jobs=8; fi
 destination=/buildstream-install
-folders="--prefix=/usr --bindir=/usr/bin --sbindir=/usr/sbin --sysconfdir=/etc --datadir=/usr/share --includedir=/usr/include"
+folders="--bindir=/usr/bin --sbindir=/usr/sbin --sysconfdir=/etc --datadir=/usr/share --includedir=/usr/include"
 folders+=" --libdir=/usr/lib --libexecdir=/usr/libexec --localstatedir=/var --sharedstatedir=/usr/com --mandir=/usr/share/man --infodir=/usr/share/info"
 
 # configure_with ARGUMENTS element FILE: what a user adds to an element of kind autotools.
@@ -21,7 +21,7 @@ hand_autotools() {
 		MAKEFLAGS=-j$jobs
 		V=1
 		if [ -x ./configure ]; then true; else autoreconf -ivf .; fi
-		./configure --exec-prefix=/usr $folders $1
+		./configure --prefix=/usr --exec-prefix=/usr $folders $1
 		make
 		make -j1 DESTDIR="$destination" install
 	END
@@ -97,7 +97,7 @@ edit_libslirp() { :; }
 hand_libslirp() {
 	cat <<-END
 		JOBS=$jobs
-		meson setup . _builddir $folders
+		meson setup . _builddir --prefix=/usr $folders
 		ninja -v -j \${JOBS} -C _builddir
 		env DESTDIR="$destination" meson install -C _builddir --no-rebuild
 	END

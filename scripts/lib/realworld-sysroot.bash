@@ -267,4 +267,5 @@ system_by_hand() (
 			xargs -0 -r cp -a --parents -t ../programs)
 	done
 	(cd zlib && cp -a --parents -t ../headers usr/include usr/lib/*.a usr/lib/pkgconfig/*.pc)
+	cp -a zlib/. curl # a checkout has what the element needs at run time, too
 )
