@@ -57,6 +57,7 @@ type comparer struct {
 	store   cas.Store
 	changes []Change
 	count   int
+	limit   int // of changes; 0 for all
 }
 
 // folders compares what is in two folders; what is no folder counts as an empty one.
@@ -80,6 +81,9 @@ func (c *comparer) folders(a, b Entry, prefix string, depth int) error {
 			return fmt.Errorf("%w: more than %d entries", ErrInvalid, maxEntries)
 		}
 		c.note(prefix+pair.name, pair.a, pair.b)
+		if c.limit > 0 && len(c.changes) >= c.limit {
+			return errFar
+		}
 		if pair.a.Kind == KindDir || pair.b.Kind == KindDir {
 			if err := c.folders(pair.a, pair.b, prefix+pair.name+"/", depth+1); err != nil {
 				return err
