@@ -69,6 +69,10 @@ func (e *Env) do(ctx context.Context, job Job, step plan.Step) (Built, error) {
 		return built, err
 	case plan.Clean:
 		return e.run(ctx, job, step)
+	case plan.Continue:
+		return e.continueFrom(ctx, job, step)
+	case plan.Same:
+		return e.same(ctx, job, step)
 	default:
 		return Built{}, fmt.Errorf("internal error: build of %s: expected a verdict that can be carried out, got %q", job.Element, step.Verdict)
 	}
@@ -109,6 +113,11 @@ func (e *Env) promote(ctx context.Context, job Job, step plan.Step) (Built, erro
 
 // run does what has to run, from the step's first phase on, and keeps what came of it.
 func (e *Env) run(ctx context.Context, job Job, step plan.Step) (Built, error) {
+	return e.runStep(ctx, job, step, func(ctx context.Context, c *chain) error { return e.runJob(ctx, c, step.Phase) })
+}
+
+// runStep makes a work folder and a record for do, and keeps what came of it.
+func (e *Env) runStep(ctx context.Context, job Job, step plan.Step, do func(context.Context, *chain) error) (Built, error) {
 	rec, err := e.begin(job, step)
 	if err != nil {
 		return Built{}, err
@@ -129,7 +138,7 @@ func (e *Env) run(ctx context.Context, job Job, step plan.Step) (Built, error) {
 	rec.Sandbox = e.Sandbox.String()
 	e.reach(StageStaging)
 	c := &chain{env: e, job: job, dir: work, rec: &rec, how: how(step), index: map[string]*tree.StatIndex{}}
-	return e.end(ctx, c, e.runJob(ctx, c, step.Phase))
+	return e.end(ctx, c, do(ctx, c))
 }
 
 // runJob runs a job's phases from first on, or the work of a kind that has none.
@@ -181,6 +190,9 @@ func (c *chain) enter(ctx context.Context, first int) error {
 	if err != nil {
 		return fmt.Errorf("resume from the phase cache: %w", err)
 	}
+	if c.env.Trace {
+		c.before = LoadTrace(ctx, c.env.CAS, outputs.Trace)
+	}
 	if first == len(c.job.Parts.Phases) {
 		c.last = outputs
 		return nil
@@ -205,8 +217,11 @@ func (e *Env) begin(job Job, step plan.Step) (record.Record, error) {
 
 // how says what carrying out a step stands on.
 func how(step plan.Step) record.How {
-	if step.Verdict == plan.Resume {
+	switch step.Verdict {
+	case plan.Resume:
 		return record.Resumed
+	case plan.Continue:
+		return record.Continued
 	}
 	return record.Clean
 }
@@ -220,6 +235,15 @@ func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 	rec.Tmp, rec.Shm, rec.Special, rec.Log = last.Tmp, last.Shm, last.Special, last.Log
 	ran := Built{Ran: phasesRun(*rec)}
 	var failure *Failure
+	var doubt *doubtError
+	if errors.As(err, &doubt) {
+		return Built{}, err // the clean build that follows has a record of its own
+	}
+	traced, traceErr := c.saveTrace(detached(ctx))
+	if traceErr != nil {
+		return Built{}, errors.Join(err, traceErr)
+	}
+	rec.Trace = traced
 	switch {
 	case err == nil:
 		rec.Result = record.Success

@@ -49,7 +49,8 @@ type Env struct {
 	Sandbox   sandbox.Kind
 	Timeout   time.Duration // of the build of one element; 0 is none
 	Keep      KeepTrees
-	LogLines  int // lines of the log in a Failure
+	Trace     bool // whether builds are traced, so that a later one may be continued
+	LogLines  int  // lines of the log in a Failure
 	Emit      func(Event)
 	Now       func() time.Time
 	Stage     func(Stage) // nil but in tests, which end the process there

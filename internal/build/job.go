@@ -30,6 +30,8 @@ type Job struct {
 	Host          HostRoot     // where Parts.Root.Kind is "host"
 	Facts         record.Facts // where the source came from
 	Warnings      []string     // about its sources, shown when it is built
+	// Base is the earlier build from which it may be continued; nil without.
+	Base *ContinuedBase
 }
 
 // HostRoot is what a build on the host's system sees of it.

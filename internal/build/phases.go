@@ -16,6 +16,7 @@ import (
 	"github.com/git-bst/git-bst/internal/fsx"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/sandbox"
+	"github.com/git-bst/git-bst/internal/trace"
 	"github.com/git-bst/git-bst/internal/tree"
 	"github.com/git-bst/git-bst/keys"
 )
@@ -37,6 +38,9 @@ type chain struct {
 	how   record.How                 // what the work folder stands on, for the phase cache (rule 24)
 	index map[string]*tree.StatIndex // by folder: what needs no hashing again
 	last  action.Outputs             // the state that the newest captured phase left
+
+	before trace.Trace // of the chain up to the state that this build began from
+	now    trace.Trace // of this build
 }
 
 // folders are the parts of a work folder that a build writes, and where it sees them.
@@ -136,7 +140,7 @@ func (c *chain) restore(ctx context.Context, outputs action.Outputs) error {
 		}
 	}
 	c.last = outputs
-	if err := c.restoreSpecial(ctx, outputs.Special); err != nil {
+	if err := c.restoreSpecial(ctx, outputs.Special, c.folders()...); err != nil {
 		return fmt.Errorf("restore permissions and links: %w", err)
 	}
 	return nil
@@ -172,7 +176,7 @@ func (c *chain) run(ctx context.Context, index int) error {
 	c.env.emit(Event{Kind: EventPhase, Element: c.job.Element, Phase: phase.Name, LogPath: log.path})
 	c.env.reach(StagePhase)
 	started := c.env.Now()
-	result, running, err := c.env.runCommands(ctx, c.spec(), phase.Commands, c.environment(), log)
+	result, running, err := c.runTraced(ctx, phase.Name, phase.Commands, log)
 	if err != nil {
 		return fmt.Errorf("run the %s phase: %w", phase.Name, err)
 	}
@@ -195,9 +199,12 @@ func (c *chain) run(ctx context.Context, index int) error {
 		return fmt.Errorf("capture what the %s phase left: %w", phase.Name, captureErr)
 	}
 	captured.Record, captured.How = c.rec.ID, c.how
+	if captured.Trace, err = c.saveTrace(detached(ctx)); err != nil {
+		return err
+	}
 	c.last = captured
-	if !whole {
-		return nil
+	if !whole || c.how == record.Continued {
+		return nil // rule 24: what stands on an old tree feeds nothing
 	}
 	c.env.reach(StageCache)
 	_, err = c.env.Phases.Put(ctx, action.Phase, key.Key, captured)
@@ -307,8 +314,8 @@ func (e *Env) saveSpecial(ctx context.Context, special []tree.Special) (digest.D
 	return cas.PutBytes(ctx, e.CAS, data)
 }
 
-// restoreSpecial gives the restored folders what their trees do not hold.
-func (c *chain) restoreSpecial(ctx context.Context, d digest.Digest) error {
+// restoreSpecial gives these restored folders what their trees do not hold.
+func (c *chain) restoreSpecial(ctx context.Context, d digest.Digest, folders ...string) error {
 	if d.IsZero() {
 		return nil
 	}
@@ -320,7 +327,7 @@ func (c *chain) restoreSpecial(ctx context.Context, d digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	for _, folder := range c.folders() {
+	for _, folder := range folders {
 		var special []tree.Special
 		for _, one := range all {
 			if path, ok := strings.CutPrefix(one.Path, folder+"/"); ok {

@@ -52,6 +52,7 @@ type Build struct {
 	MaxJobs   int // jobs of one element's make; 0: as many as there are cores
 	Sandbox   string
 	Root      string        // sysroot or host
+	Continue  string        // never or auto
 	Timeout   time.Duration // of one element; 0: none
 	HostPaths []string      // absolute, made visible in the sandbox, read-only
 }

@@ -107,7 +107,7 @@ flavour = "x y"
 	if got := c.Cache.Budget.Of(1); got != 2684354560 {
 		t.Errorf("cache.budget = %d", got)
 	}
-	want := config.Build{Builders: 3, Sandbox: "none", Root: "sysroot", Timeout: 90 * time.Minute, HostPaths: []string{"/opt/a", "/opt/b c"}}
+	want := config.Build{Builders: 3, Sandbox: "none", Root: "sysroot", Continue: "never", Timeout: 90 * time.Minute, HostPaths: []string{"/opt/a", "/opt/b c"}}
 	if !reflect.DeepEqual(c.Build, want) {
 		t.Errorf("build = %+v, want %+v", c.Build, want)
 	}

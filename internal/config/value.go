@@ -82,6 +82,8 @@ func (c *Config) set(s Setting, r raw, home string) error {
 		return setNumber(&c.Build.MaxJobs, text, "auto")
 	case "build.host-paths":
 		return setPaths(&c.Build.HostPaths, r.list)
+	case "build.continue":
+		return setChoice(&c.Build.Continue, text, s)
 	case "build.root":
 		return setChoice(&c.Build.Root, text, s)
 	case "build.sandbox":

@@ -161,7 +161,7 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 		return err
 	}
 	defer unlock()
-	if err := s.lookUpAgain(ctx, g, n, job, &facts); err != nil {
+	if err := s.lookUpAgain(ctx, g, n, &job, &facts); err != nil {
 		return fmt.Errorf("plan %s: %w", n.element.Name, err)
 	}
 	step = plan.Make(facts)
@@ -242,7 +242,7 @@ func (n *node) unresolved() project.Place {
 }
 
 // lookUpAgain refreshes what another process may have changed before the lock was taken.
-func (s *Session) lookUpAgain(ctx context.Context, g *graph, n *node, job build.Job, facts *plan.Facts) error {
+func (s *Session) lookUpAgain(ctx context.Context, g *graph, n *node, job *build.Job, facts *plan.Facts) error {
 	fresh := plan.Facts{Element: facts.Element, Asked: facts.Asked}
 	if !facts.Asked.Clean {
 		entry, err := s.cached(ctx, n)
@@ -263,7 +263,7 @@ func (s *Session) lookUpAgain(ctx context.Context, g *graph, n *node, job build.
 
 // prepare puts into the store what the step reads from the work tree (rule 26).
 func (s *Session) prepare(ctx context.Context, n *node, step plan.Step) error {
-	if step.Verdict != plan.Clean && step.Verdict != plan.Resume {
+	if step.Verdict != plan.Clean && step.Verdict != plan.Resume && step.Verdict != plan.Continue {
 		return nil
 	}
 	if err := s.ensureSources(ctx, n); err != nil {

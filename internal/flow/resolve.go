@@ -45,7 +45,8 @@ func (s *Session) resolve(ctx context.Context, g *graph, n *node, asked Asked) (
 	if err != nil {
 		return job, facts, err
 	}
-	return job, facts, s.lookUp(ctx, g, n, job, &facts)
+	err = s.lookUp(ctx, g, n, &job, &facts)
+	return job, facts, err
 }
 
 // blocked says why n cannot be planned yet; nil when it can.
@@ -67,7 +68,7 @@ func (s *Session) blocked(ctx context.Context, g *graph, n *node) *plan.Reason {
 }
 
 // lookUp asks the stores what is known of the job's keys.
-func (s *Session) lookUp(ctx context.Context, g *graph, n *node, job build.Job, facts *plan.Facts) error {
+func (s *Session) lookUp(ctx context.Context, g *graph, n *node, job *build.Job, facts *plan.Facts) error {
 	if n.strict() == "" && !facts.Asked.Clean {
 		entry, err := s.artifactAt(ctx, job.Refs[0])
 		if err != nil {
@@ -93,8 +94,14 @@ func (s *Session) lookUp(ctx context.Context, g *graph, n *node, job build.Job, 
 	for _, key := range job.Chain.Phases {
 		facts.Phases = append(facts.Phases, plan.Phase{Name: key.Name, Key: key.Key, Cached: s.phaseCached(ctx, key.Key)})
 	}
-	facts.Previous, err = s.previous(ctx, job)
-	return err
+	if facts.Previous, err = s.previous(ctx, *job); err != nil {
+		return err
+	}
+	if job.Base, err = s.base(ctx, n, *job, facts.Phases); err != nil || job.Base == nil {
+		return err
+	}
+	facts.Base = &job.Base.Case
+	return nil
 }
 
 func (s *Session) phaseCached(ctx context.Context, key string) bool {

@@ -117,7 +117,7 @@ func (s *Session) openStores(ctx context.Context) error {
 		CAS: store, Artifacts: artifact.Open(filepath.Join(dir, "artifacts"), store),
 		Records: record.Open(filepath.Join(dir, "records")), Phases: action.OpenCache(filepath.Join(dir, "actions"), store),
 		Cache: dir, Timeout: s.config.Build.Timeout, Keep: build.KeepTrees(s.config.Cache.KeepBuildTrees),
-		LogLines: s.config.Log.Lines, Emit: s.options.Emit, Now: s.options.Now, Stage: s.options.Stage,
+		LogLines: s.config.Log.Lines, Trace: s.config.Build.Continue == "auto", Emit: s.options.Emit, Now: s.options.Now, Stage: s.options.Stage,
 	}
 	return nil
 }

@@ -1,0 +1,226 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/git-bst/git-bst/internal/action"
+	"github.com/git-bst/git-bst/internal/plan"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/trace"
+	"github.com/git-bst/git-bst/internal/tree"
+	"github.com/git-bst/git-bst/keys"
+)
+
+// probePhase names the run of a base's build phase without changes, in logs and traces.
+const probePhase = "no-op"
+
+// continueFrom continues a base's build tree with the new source (rules 20 to 23). What the rules
+// distrust is built clean, once; the reason is told.
+func (e *Env) continueFrom(ctx context.Context, job Job, step plan.Step) (Built, error) {
+	built, err := e.runStep(ctx, job, step, func(ctx context.Context, c *chain) error { return c.proceed(ctx, step) })
+	var doubt *doubtError
+	if !errors.As(err, &doubt) {
+		return built, err
+	}
+	e.note(job.Element, "building clean: "+doubt.reason.Text)
+	return e.run(ctx, job, plan.Step{Element: step.Element, Verdict: plan.Clean, Reason: doubt.reason})
+}
+
+// doubtError ends a continued build whose result must not be used.
+type doubtError struct{ reason plan.Reason }
+
+func (d *doubtError) Error() string { return d.reason.Text }
+
+func doubt(code plan.Code, format string, args ...any) error {
+	return &doubtError{plan.Reason{Code: code, Text: fmt.Sprintf(format, args...)}}
+}
+
+// proceed brings the base's build tree to the new source and runs the phases after configure.
+func (c *chain) proceed(ctx context.Context, step plan.Step) error {
+	base := c.job.Base
+	if base == nil || base.Record.ID != step.Record {
+		return fmt.Errorf("internal error: continue %s: expected the record %s", c.job.Element, step.Record)
+	}
+	if err := c.takeUp(ctx, base.Record); err != nil {
+		return err
+	}
+	var err error
+	if c.root, err = c.env.sysroot(ctx, c.job, c.dir); err != nil {
+		return err
+	}
+	defer c.root.release()
+	if step.Probe {
+		if err := c.probe(ctx); err != nil {
+			return err
+		}
+	}
+	if err := c.patch(ctx); err != nil {
+		return err
+	}
+	for i := step.Phase; i < len(c.job.Parts.Phases); i++ {
+		if err := c.run(ctx, i); err != nil {
+			var failure *Failure
+			if errors.As(err, &failure) && failure.Result == record.Failed {
+				return c.distrusted(true) // rule 23: a continued build that fails is built clean once
+			}
+			return err
+		}
+	}
+	c.rec.Files = c.last.InstallTree
+	return c.distrusted(false)
+}
+
+// takeUp restores the base's build tree, with an empty install root (rule 22), and deletes what was
+// half written when it ended (rule 15).
+func (c *chain) takeUp(ctx context.Context, rec record.Record) error {
+	outputs := action.Outputs{BuildTree: rec.BuildTree, BuildTimes: rec.Times, Tmp: rec.Tmp, Shm: rec.Shm}
+	if err := c.restore(ctx, outputs); err != nil {
+		return err
+	}
+	if err := c.restoreSpecial(ctx, rec.Special, "build", "tmp", "shm"); err != nil {
+		return fmt.Errorf("restore permissions and links: %w", err)
+	}
+	root, err := os.OpenRoot(c.path("build"))
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, name := range c.job.Base.Case.Base.Half {
+		if err := root.Remove(filepath.FromSlash(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("delete the half written %s: %w", name, err)
+		}
+	}
+	c.before = c.job.Base.Case.Base.Trace
+	for _, phase := range c.job.Chain.Phases {
+		if phase.Name == plan.ConfigurePhase {
+			c.rec.Phases = append(c.rec.Phases, record.Phase{Name: phase.Name, Key: "", How: record.Cached})
+		}
+	}
+	return nil
+}
+
+// probe runs the build phase on the base's tree as it is, and asks the rules again with what it
+// opened (rule 20): makefiles, whatever their names, are read even when there is nothing to do.
+func (c *chain) probe(ctx context.Context) error {
+	at := slices.IndexFunc(c.job.Parts.Phases, func(p keys.Phase) bool { return p.Name == "build" })
+	if at < 0 {
+		return doubt(plan.CodeBuildSystem, "it has no build phase that could be tried without changes")
+	}
+	log, err := c.env.openLog(c.job, probePhase)
+	if err != nil {
+		return err
+	}
+	defer log.close()
+	c.env.emit(Event{Kind: EventPhase, Element: c.job.Element, Phase: probePhase, LogPath: log.path})
+	result, _, err := c.runTraced(ctx, probePhase, c.job.Parts.Phases[at].Commands, log)
+	if err != nil {
+		return err
+	}
+	if Outcome(result) == record.Interrupted {
+		return c.env.failure(c.job, probePhase, "", result, log)
+	}
+	noop, known := c.now.Phase(probePhase)
+	if !known || !c.now.Complete() || result.ExitCode != 0 || result.Signal != 0 {
+		return doubt(plan.CodeBuildSystem, "the last build could not be tried without changes")
+	}
+	again := c.job.Base.Case
+	again.Base.Noop = &noop
+	if judged := plan.Judge(again); judged.Verdict != plan.Continue {
+		return &doubtError{judged.Reason}
+	}
+	// What the trial run did is part of the chain, as what ran before this build's own phases.
+	c.before, c.now = follow(c.before, c.now), trace.Trace{}
+	return nil
+}
+
+// patch applies the source's changes to the build folder. Content decides times: what changed is
+// newer than everything in it.
+func (c *chain) patch(ctx context.Context) error {
+	base := c.job.Base
+	newest, err := c.newest(ctx)
+	if err != nil {
+		return err
+	}
+	patched, err := tree.Patch(ctx, c.env.CAS, c.path("build"), base.Changes, tree.PatchOptions{Newest: newest})
+	if errors.Is(err, tree.ErrConflict) {
+		return doubt(plan.CodeBuildWrote, "the changes do not fit what the last build made of the source: %v", err)
+	}
+	if err != nil {
+		return err
+	}
+	for _, replaced := range patched.Replaced {
+		c.remark(replaced.Path + ": the source's version takes the place of what the build had made of it")
+	}
+	return c.env.ahead(ctx, time.Unix(0, patched.Stamp-1))
+}
+
+// newest is the latest time of a file in the build folder, nanoseconds since 1970.
+func (c *chain) newest(ctx context.Context) (int64, error) {
+	found, err := tree.Import(ctx, c.env.CAS, c.path("build"), tree.ImportOptions{Index: c.index["build"]})
+	if err != nil {
+		return 0, fmt.Errorf("look at the build folder: %w", err)
+	}
+	c.index["build"] = found.Index
+	if newest := found.Times.Newest(); !newest.IsZero() {
+		return newest.UnixNano(), nil
+	}
+	return 0, nil
+}
+
+// distrusted asks rule 23 of what a continued build did.
+func (c *chain) distrusted(failed bool) error {
+	sources := map[string]bool{}
+	err := tree.Walk(context.Background(), c.env.CAS, c.job.Source, func(path string, e tree.Entry) error {
+		sources[path] = e.Kind != tree.KindDir
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	reason, verify, ok := plan.Distrust(plan.Continued{
+		Changes: c.job.Base.Case.Changes, Base: c.job.Base.Case.Base.Trace, Now: c.now,
+		IsSource: func(path string) bool { return sources[path] }, Failed: failed,
+	})
+	if !ok {
+		return &doubtError{reason}
+	}
+	if len(verify) > 0 {
+		return doubt(plan.CodeDistrustUnread, "what is made of %s may have several outputs, of which the build system knows one", verify[0])
+	}
+	return nil
+}
+
+// same gives the base's files the job's names: nothing that changed was ever opened (rule 18). The
+// build tree stays that of the base, and names the source that is in it (rule 17).
+func (e *Env) same(ctx context.Context, job Job, step plan.Step) (Built, error) {
+	base, err := e.Records.Get(ctx, step.Record)
+	if err != nil {
+		return Built{}, fmt.Errorf("read the record of the last build: %w", err)
+	}
+	rec, err := e.begin(job, step)
+	if err != nil {
+		return Built{}, err
+	}
+	rec.Base, rec.Files, rec.BuildTree, rec.Times, rec.Special = base.ID, base.Files, base.BuildTree, base.Times, base.Special
+	rec.SourceTree, rec.Trace, rec.Tmp, rec.Shm = base.SourceTree, base.Trace, base.Tmp, base.Shm
+	rec.Result, rec.Log, rec.Sandbox = record.Success, base.Log, base.Sandbox
+	rec.Phases = base.Phases
+	rec.Trust = record.Least(rec.Trust, base.Trust)
+	for i := range rec.Phases {
+		rec.Phases[i].How = record.Cached
+	}
+	return e.finish(ctx, job, rec, base.Phases)
+}
+
+// ContinuedBase is the earlier build from which a job may be continued.
+type ContinuedBase struct {
+	Record  record.Record
+	Case    plan.Case
+	Changes []tree.Change // from the source in its build tree to the job's
+}

@@ -1,0 +1,98 @@
+package build
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/sandbox"
+	"github.com/git-bst/git-bst/internal/trace"
+)
+
+// runTraced is Env.runCommands of a phase, traced.
+func (c *chain) runTraced(ctx context.Context, phase string, commands []string, log *phaseLog) (result sandbox.Result, running string, err error) {
+	result, err = c.traced(ctx, phase, func() (sandbox.Result, error) {
+		var err error
+		result, running, err = c.env.runCommands(ctx, c.spec(), commands, c.environment(), log)
+		return result, err
+	})
+	return result, running, err
+}
+
+// traced runs a phase's commands while the build folder is watched, and adds what it learned to
+// what the chain did before. Where nothing can be watched the trace has a gap, and no more.
+func (c *chain) traced(ctx context.Context, phase string, run func() (sandbox.Result, error)) (sandbox.Result, error) {
+	if !c.env.Trace || c.job.Parts.Layout.BuildRoot == "" {
+		return run()
+	}
+	tracer, err := trace.Start(ctx, c.path("build"), trace.Options{})
+	if err != nil {
+		c.now.AddGap(trace.GapWatch)
+		return run()
+	}
+	tracer.Phase(phase)
+	stop := context.AfterFunc(ctx, tracer.Ending) // what is written from then on may be cut off
+	result, runErr := run()
+	stop()
+	if runErr == nil && orderly(result) {
+		tracer.Pause()
+	}
+	learned, err := tracer.Stop()
+	if err != nil {
+		learned.AddGap(trace.GapOverflow)
+	}
+	c.now = follow(c.now, learned)
+	return result, runErr
+}
+
+// orderly reports whether a phase's processes ended in order, so that its trace has all it did.
+func orderly(result sandbox.Result) bool {
+	return !result.OutOfMemory && Outcome(result) != record.Signal
+}
+
+// follow is trace.Union for a chain that may only begin with next.
+func follow(before, next trace.Trace) trace.Trace {
+	if len(before.Phases) == 0 && len(before.Gaps) == 0 {
+		return next
+	}
+	if len(next.Phases) == 0 && len(next.Gaps) == 0 {
+		return before
+	}
+	return trace.Union(before, next)
+}
+
+// chainTrace is the trace of the whole chain, this build's part included (rule 16).
+func (c *chain) chainTrace() trace.Trace { return follow(c.before, c.now) }
+
+// saveTrace stores the trace of the chain; the zero Digest where nothing was traced.
+func (c *chain) saveTrace(ctx context.Context) (digest.Digest, error) {
+	whole := c.chainTrace()
+	if len(whole.Phases) == 0 {
+		return digest.Digest{}, nil
+	}
+	data, err := trace.Encode(whole)
+	if err != nil {
+		return digest.Digest{}, fmt.Errorf("store the trace: %w", err)
+	}
+	return cas.PutBytes(ctx, c.env.CAS, data)
+}
+
+// LoadTrace reads a stored trace; that there is none is a trace with a gap, of which nothing follows.
+func LoadTrace(ctx context.Context, store cas.Store, d digest.Digest) trace.Trace {
+	missing := trace.Trace{}
+	missing.AddGap(trace.GapMissing)
+	if d.IsZero() {
+		return missing
+	}
+	data, err := cas.Get(ctx, store, d)
+	if err != nil {
+		return missing
+	}
+	found, err := trace.Decode(data)
+	if err != nil {
+		return missing
+	}
+	return found
+}
