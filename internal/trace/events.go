@@ -54,6 +54,12 @@ func (t *Tracer) handle(e event) {
 		}
 		return
 	}
+	if path, ok := t.precise[e.wd]; ok {
+		if p := t.uses[path]; p != nil && e.mask&unix.IN_OPEN != 0 {
+			p.precise++
+		}
+		return
+	}
 	f := t.watched[e.wd]
 	if f == nil {
 		return
@@ -66,7 +72,10 @@ func (t *Tracer) handle(e event) {
 		t.handleFolder(f, e)
 		return
 	}
-	t.use(t.pathOf(f, e.name), usesOf(e.mask), e.mask&unix.IN_OPEN != 0 && e.mask&unix.IN_ISDIR == 0)
+	t.use(t.pathOf(f, e.name), usesOf(e.mask))
+	if e.mask&unix.IN_ISDIR == 0 {
+		t.count(e.mask)
+	}
 	if e.mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0 {
 		t.lookAtNew()
 	}
@@ -123,7 +132,7 @@ func (t *Tracer) pathOf(f *folder, name []byte) []byte {
 }
 
 // use notes a use of the current phase.
-func (t *Tracer) use(path []byte, uses Use, open bool) {
+func (t *Tracer) use(path []byte, uses Use) {
 	if t.current < 0 || uses == 0 {
 		return
 	}
@@ -133,22 +142,35 @@ func (t *Tracer) use(path []byte, uses Use, open bool) {
 			t.trace.AddGap(GapPaths)
 			return
 		}
-		p = &Path{Name: string(path)}
+		p = &used{Path: Path{Name: string(path)}}
 		t.uses[p.Name] = p
 	}
 	if t.late && uses&Written != 0 { // what is only renamed is whole
 		uses |= Late
 	}
 	p.Uses |= uses
-	if open {
+}
+
+// count counts an open or close of the file whose path is in scratch.
+func (t *Tracer) count(mask uint32) {
+	p := t.uses[string(t.scratch)]
+	switch {
+	case p == nil:
+	case mask&unix.IN_OPEN != 0:
 		p.Opens++
+		p.open++
+	case mask&(unix.IN_CLOSE_WRITE|unix.IN_CLOSE_NOWRITE) == 0:
+	case p.open == 0:
+		p.Opens++
+	default:
+		p.open--
 	}
 }
 
 // handleFolder is for an event about a folder by its name in f.
 func (t *Tracer) handleFolder(f *folder, e event) {
 	name := slices.Clone(t.pathOf(f, e.name))
-	t.use(name, usesOf(e.mask), false)
+	t.use(name, usesOf(e.mask))
 	path := string(name)
 	switch {
 	case e.mask&unix.IN_CREATE != 0:
@@ -221,14 +243,15 @@ func (t *Tracer) result() []Path {
 			}
 		}
 	}
-	return sorted(t.uses)
+	paths := make([]Path, 0, len(t.uses))
+	for _, p := range t.uses {
+		p.Opens = max(p.Opens, p.precise)
+		paths = append(paths, p.Path)
+	}
+	return sorted(paths)
 }
 
-func sorted(uses map[string]*Path) []Path {
-	paths := make([]Path, 0, len(uses))
-	for _, p := range uses {
-		paths = append(paths, *p)
-	}
+func sorted(paths []Path) []Path {
 	slices.SortFunc(paths, func(a, b Path) int { return strings.Compare(a.Name, b.Name) })
 	return paths
 }

@@ -277,6 +277,36 @@ func TestNothingOutsideIsWatched(t *testing.T) {
 	}
 }
 
+// The kernel merges equal events that are neighbours, but none of a file with a watch of its own.
+func TestPreciseCounts(t *testing.T) {
+	dir := folder(t, "a x", "b x")
+	if err := os.Symlink("a", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	hold := make(chan struct{})
+	tracer := start(t, dir, trace.Options{Hold: hold, Precise: []string{"a", "none", "link", "../x", "."}})
+	tracer.Phase("build")
+	for _, name := range []string{"a", "b"} {
+		var files []*os.File
+		for range 5 {
+			f, err := os.Open(filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, f)
+		}
+		for _, f := range files {
+			f.Close()
+		}
+	}
+	tracer.Pause()
+	close(hold)
+	build := stop(t, tracer).Phases[0]
+	if a, b := build.Find("a").Opens, build.Find("b").Opens; a != 5 || b != 1 {
+		t.Errorf("a was opened %d times, want 5; b %d times, merged into 1", a, b)
+	}
+}
+
 func TestWrittenLate(t *testing.T) {
 	dir := folder(t, "a x")
 	tracer := start(t, dir, trace.Options{})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -77,6 +78,26 @@ func (t *Tracer) watch(fd int, path string) *folder {
 	return f
 }
 
+// watchFiles watches the files of Options.Precise themselves. An open of such a file is two events,
+// its folder's and its own, so that equal ones are no neighbours and the kernel merges none.
+func (t *Tracer) watchFiles() {
+	how := unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: resolve}
+	for _, path := range t.opts.Precise {
+		fd, err := unix.Openat2(t.root, path, &how)
+		if err != nil {
+			continue
+		}
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT == unix.S_IFREG {
+			wd, err := unix.InotifyAddWatch(t.fd, "/proc/self/fd/"+strconv.Itoa(fd), unix.IN_OPEN)
+			if err == nil {
+				t.precise[int32(wd)] = path
+			}
+		}
+		unix.Close(fd)
+	}
+}
+
 // newFolder watches a folder that the build made, and then takes in what came to be there before
 // it was watched. A folder that is gone by now, or moved, has events of its own to come.
 func (t *Tracer) newFolder(path string) {
@@ -100,15 +121,15 @@ func (t *Tracer) newFolder(path string) {
 		t.trace.AddGap(GapFolder)
 		return
 	}
-	t.use([]byte(path), Created|Listed, false)
+	t.use([]byte(path), Created|Listed)
 	for _, e := range names {
 		sub := join(path, e.name)
 		if e.isFolder(fd) {
-			t.use([]byte(sub), Created|Listed, false)
+			t.use([]byte(sub), Created|Listed)
 			t.newFolder(sub)
 			continue
 		}
-		t.use([]byte(sub), Created, false)
+		t.use([]byte(sub), Created)
 		t.scratch = append(t.scratch[:0], sub...)
 		t.lookAtNew()
 	}
@@ -217,9 +238,5 @@ func (t *Tracer) markLinked(changed func(yield func(string, int64) bool)) {
 		}
 		linked = append(linked, Path{Name: path, Uses: Linked})
 	}
-	byName := map[string]*Path{}
-	for _, p := range linked {
-		byName[p.Name] = &p
-	}
-	last.Paths = merge(last.Paths, sorted(byName))
+	last.Paths = merge(last.Paths, slices.CompactFunc(sorted(linked), func(a, b Path) bool { return a.Name == b.Name }))
 }
