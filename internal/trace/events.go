@@ -49,8 +49,10 @@ func parseEvent(b []byte) (event, []byte) {
 
 func (t *Tracer) handle(e event) {
 	if e.mask&unix.IN_Q_OVERFLOW != 0 {
-		if t.current >= 0 { // between phases only the caller's own looking is lost
+		if t.current >= 0 {
 			t.trace.AddGap(GapOverflow)
+		} else {
+			t.missed = true // only the caller's own work
 		}
 		return
 	}
@@ -133,6 +135,9 @@ func (t *Tracer) pathOf(f *folder, name []byte) []byte {
 
 // use notes a use of the current phase.
 func (t *Tracer) use(path []byte, uses Use) {
+	if t.current < 0 && uses&Changed != 0 {
+		t.own[string(path)] = 0
+	}
 	if t.current < 0 || uses == 0 {
 		return
 	}

@@ -44,8 +44,10 @@ type Tracer struct {
 	current int // index of the phase that runs; -1 between phases
 	uses    map[string]*used
 	late    bool
-	links   bool  // something was made that may be a further name of a file, and no look for it was made since
-	started int64 // file system time before which nothing was traced, nanoseconds since 1970
+	links   bool             // something was made that may be a further name of a file, and no look for it was made since
+	started int64            // file system time before which nothing was traced, nanoseconds since 1970
+	missed  bool             // events between phases were dropped, maybe of new folders
+	own     map[string]int64 // what the caller changed between phases, and when the next phase began
 	buf     []byte
 	scratch []byte
 }
@@ -79,7 +81,7 @@ const eventBuffer = 64 << 10
 // error; an error means that there is no tracer at all. The caller calls Stop. The context is that
 // of the set-up only.
 func Start(ctx context.Context, dir string, opts Options) (*Tracer, error) {
-	t := &Tracer{opts: opts, watched: map[int32]*folder{}, byPath: map[string]*folder{}, moving: map[uint32]*folder{}, precise: map[int32]string{},
+	t := &Tracer{opts: opts, watched: map[int32]*folder{}, byPath: map[string]*folder{}, moving: map[uint32]*folder{}, precise: map[int32]string{}, own: map[string]int64{},
 		current: -1, buf: make([]byte, eventBuffer)}
 	if err := t.open(dir); err != nil {
 		return nil, fmt.Errorf("trace %s: %w", dir, err)
@@ -138,10 +140,12 @@ func (t *Tracer) run() error {
 // Phase begins the phase of that name; the one before has ended. What happens from now on is its
 // use. The uses of a name that comes again are added.
 func (t *Tracer) Phase(name string) {
-	t.settle()
 	t.Pause()
+	t.settle(t.begins())
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.drain()
+	t.lookAgain()
 	t.current, t.late, t.uses = len(t.trace.Phases), false, map[string]*used{}
 	for i, p := range t.trace.Phases {
 		if p.Name == name {
@@ -156,12 +160,40 @@ func (t *Tracer) Phase(name string) {
 	}
 }
 
-// settle waits until the file system's clock, which ticks every 1-10 ms, has passed the start: so
-// a file whose inode has a later time was changed while it was traced.
-func (t *Tracer) settle() {
+// lookAgain finds the folders whose making was missed between phases.
+func (t *Tracer) lookAgain() {
+	if !t.missed {
+		return
+	}
+	t.missed = false
+	err := t.watchTree(context.Background(), ".")
+	t.drain()
+	if err != nil || t.missed {
+		t.trace.AddGap(GapOverflow)
+	}
+}
+
+// begins returns the time from which on a change is the coming phase's. It is that of Start, or
+// now if the caller has changed something since the phase before.
+func (t *Tracer) begins() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	begin := t.started
+	for path, at := range t.own {
+		if at == 0 {
+			begin = time.Now().UnixNano()
+			t.own[path] = begin
+		}
+	}
+	return begin
+}
+
+// settle waits until the file system's clock, which ticks every 1-10 ms, has passed a time: so a
+// file whose inode has a later one was changed while it was traced.
+func (t *Tracer) settle(begin int64) {
 	for {
 		var now unix.Timespec
-		if err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now); err != nil || now.Nano() > t.started {
+		if err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now); err != nil || now.Nano() > begin {
 			return
 		}
 		time.Sleep(500 * time.Microsecond)
@@ -169,7 +201,7 @@ func (t *Tracer) settle() {
 }
 
 // Pause ends the phase that runs, if any: its processes have ended in order. What happens until
-// the next Phase is not traced, so the folder can be captured meanwhile.
+// the next Phase is not traced, so the folder can be captured meanwhile, or changed.
 func (t *Tracer) Pause() { t.leave(true) }
 
 // Ending says that the processes of the phase were just told to end: what is written from now on

@@ -199,11 +199,13 @@ func TestOverflowBetweenPhasesIsNone(t *testing.T) {
 	tracer.Phase("build")
 	tracer.Pause()
 	overflow(t, dir, "20000")
+	sh(t, dir, "mkdir n; echo x > n/z") // not told any more
 	tracer.Phase("install")
+	sh(t, dir, "cat n/z")
 	tracer.Pause()
 	close(hold)
-	if got := stop(t, tracer); !got.Complete() {
-		t.Errorf("gaps %q", got.Gaps)
+	if got := stop(t, tracer); !got.Complete() || got.Uses("n/z") != trace.Opened {
+		t.Errorf("gaps %q, n/z: uses %b", got.Gaps, got.Uses("n/z"))
 	}
 }
 
@@ -336,6 +338,24 @@ func TestLinksByTheCallersCapture(t *testing.T) {
 	for path, linked := range map[string]bool{"a": true, "b": false, "d": false} {
 		if is := got.Uses(path)&trace.Linked != 0; is != linked {
 			t.Errorf("%s: linked %v, want %v", path, is, linked)
+		}
+	}
+}
+
+// What the caller changes between phases is no work of the build's, and what the build links of it is.
+func TestChangesBetweenPhases(t *testing.T) {
+	dir := folder(t, "a x", "b x", "c x")
+	tracer := start(t, dir, trace.Options{})
+	tracer.Phase("no-op")
+	tracer.Pause()
+	sh(t, dir, "rm a b; echo y > a; echo y > b; mkdir n; echo y > n/z")
+	tracer.Phase("build")
+	sh(t, dir, "ln a link; cat c n/z")
+	tracer.Pause()
+	got := stop(t, tracer)
+	for path, want := range map[string]trace.Use{"a": trace.Linked, "b": 0, "c": trace.Opened, "n": 0, "n/z": trace.Opened} {
+		if uses := got.Uses(path); uses != want {
+			t.Errorf("%s: uses %b, want %b", path, uses, want)
 		}
 	}
 }

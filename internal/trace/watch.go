@@ -52,6 +52,7 @@ func (t *Tracer) watchTree(ctx context.Context, path string) error {
 		}
 	}
 	t.watch(fd, path)
+	t.drain() // what our own looking told, where folders are watched already
 	return nil
 }
 
@@ -233,7 +234,7 @@ func (t *Tracer) markLinked(changed func(yield func(string, int64) bool)) {
 	last := &t.trace.Phases[len(t.trace.Phases)-1]
 	var linked []Path
 	for path, nano := range changed {
-		if nano <= t.started || t.trace.Uses(path)&Changed != 0 {
+		if nano <= max(t.started, t.own[path]) || t.trace.Uses(path)&Changed != 0 {
 			continue
 		}
 		linked = append(linked, Path{Name: path, Uses: Linked})
