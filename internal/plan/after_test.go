@@ -123,8 +123,9 @@ func TestRule25InDoubt(t *testing.T) {
 
 func TestRule15HalfWritten(t *testing.T) {
 	ended := func(paths ...trace.Path) trace.Trace {
-		return trace.Trace{Phases: []trace.Phase{{Name: "build", Paths: paths}}}
+		return trace.Trace{Phases: []trace.Phase{{Name: "build", Told: true, Paths: paths}}}
 	}
+	untold := trace.Trace{Phases: []trace.Phase{{Name: "build", Ended: true}}}
 	made := trace.Created | trace.Written
 	paths := []trace.Path{{Name: ".ninja_log", Uses: made | trace.Late}, {Name: "a.c", Uses: trace.Opened}, {Name: "done.o", Uses: made},
 		{Name: "half.o", Uses: made | trace.Late}, {Name: "src.c", Uses: made}, {Name: "sub/gen.h", Uses: made}}
@@ -146,6 +147,7 @@ func TestRule15HalfWritten(t *testing.T) {
 		{"ninja", plan.Ending{Result: record.Failed, Trace: ended(paths...), Log: "FAILED: x.o\nninja: build stopped: subcommand failed.\n"}, nil, true},
 		{"who knows what", plan.Ending{Result: record.Failed, Trace: ended(paths...), Log: "error\n"}, nil, false},
 		{"gaps", plan.Ending{Result: record.Interrupted, Trace: gaps}, nil, false},
+		{"nobody noted when", plan.Ending{Result: record.Timeout, Trace: untold}, nil, false},
 		{"not traced", plan.Ending{Result: record.Interrupted}, nil, false},
 	} {
 		test.ending.Phase = "build"

@@ -41,6 +41,9 @@ func HalfWritten(e Ending) (files []string, known bool) {
 	if !e.Trace.Gapless() || !traced {
 		return nil, false
 	}
+	if e.Result != record.Failed && !phase.Told {
+		return nil, false // nobody noted when it was told to end
+	}
 	targets := []string(nil)
 	if e.Result == record.Failed {
 		for _, match := range makeFailed.FindAllStringSubmatch(e.Log, -1) {

@@ -25,7 +25,7 @@ const (
 //	uvarint   number of gaps, then each as a word, sorted
 //	uvarint   number of phases, then each:
 //	  word      its name
-//	  uvarint   1 if it ended, else 0
+//	  uvarint   the sum of 1 if it ended and 2 if it was told to end
 //	  uvarint   number of paths, then each, sorted by the bytes of the name:
 //	    uvarint   how many bytes the name shares with the beginning of the one before (0 for the first)
 //	    uvarint   number of the further bytes
@@ -57,11 +57,14 @@ func appendWord(out []byte, word string) []byte {
 
 func appendPhase(out []byte, p Phase) []byte {
 	out = appendWord(out, p.Name)
-	ended := uint64(0)
+	end := uint64(0)
 	if p.Ended {
-		ended = 1
+		end = 1
 	}
-	out = binary.AppendUvarint(out, ended)
+	if p.Told {
+		end |= 2
+	}
+	out = binary.AppendUvarint(out, end)
 	out = binary.AppendUvarint(out, uint64(len(p.Paths)))
 	last := ""
 	for _, path := range p.Paths {
@@ -154,7 +157,9 @@ func (r *reader) word(most int) string {
 }
 
 func (r *reader) phase() Phase {
-	p := Phase{Name: r.word(maxWord), Ended: r.number(1) == 1}
+	p := Phase{Name: r.word(maxWord)}
+	end := r.number(3)
+	p.Ended, p.Told = end&1 != 0, end&2 != 0
 	last := ""
 	n := r.count(maxPaths)
 	p.Paths = make([]Path, 0, min(n, len(r.in)/4))

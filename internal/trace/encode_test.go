@@ -15,7 +15,7 @@ import (
 var sample = trace.Trace{
 	Phases: []trace.Phase{
 		{Name: "configure", Ended: true, Paths: []trace.Path{{".", trace.Listed, 0}, {"Makefile.in", trace.Opened, 3}, {"src", trace.Listed, 0}, {"src/a.c", trace.Opened | trace.Linked, 1}}},
-		{Name: "build", Paths: []trace.Path{{"src/\xff", trace.Created | trace.Late, 1 << 31}}},
+		{Name: "build", Told: true, Paths: []trace.Path{{"src/\xff", trace.Created | trace.Late, 1 << 31}}},
 	},
 	Gaps: []trace.Gap{trace.GapFolder, trace.GapOverflow},
 }

@@ -56,6 +56,7 @@ type Path struct {
 type Phase struct {
 	Name  string
 	Ended bool   // Tracer.Pause or the next Phase was reached: nothing was cut off
+	Told  bool   // Tracer.Ending was called: what was written from then on is Late
 	Paths []Path // sorted by name, a name once
 }
 
@@ -156,7 +157,7 @@ func Union(base, next Trace) Trace {
 			continue
 		}
 		q := union.Phases[i]
-		union.Phases[i] = Phase{Name: p.Name, Ended: p.Ended && q.Ended, Paths: merge(q.Paths, p.Paths)}
+		union.Phases[i] = Phase{Name: p.Name, Ended: p.Ended && q.Ended, Told: p.Told || q.Told, Paths: merge(q.Paths, p.Paths)}
 	}
 	return union
 }

@@ -224,7 +224,7 @@ func (t *Tracer) leave(ended bool) {
 		return
 	}
 	p := &t.trace.Phases[t.current]
-	p.Ended, p.Paths = ended, t.result()
+	p.Ended, p.Told, p.Paths = ended, p.Told || t.late, t.result()
 	t.current, t.uses = -1, nil
 	t.forgetMoving()
 }

@@ -318,6 +318,9 @@ func TestWrittenLate(t *testing.T) {
 	sh(t, dir, "echo > half; cat a")
 	tracer.Pause()
 	got := stop(t, tracer)
+	if !got.Phases[0].Told {
+		t.Error("the phase was told to end")
+	}
 	for path, late := range map[string]bool{"done": false, "half": true, "a": false} {
 		if is := got.Uses(path)&trace.Late != 0; is != late {
 			t.Errorf("%s: late %v, want %v", path, is, late)
