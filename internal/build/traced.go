@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
@@ -27,15 +28,23 @@ func (c *chain) traced(ctx context.Context, phase string, run func() (sandbox.Re
 	if !c.env.Trace || c.job.Parts.Layout.BuildRoot == "" {
 		return run()
 	}
-	tracer, err := trace.Start(ctx, c.path("build"), trace.Options{})
+	tracer, err := trace.Start(ctx, c.path("build"), trace.Options{Precise: c.changed()})
 	if err != nil {
 		c.now.AddGap(trace.GapWatch)
 		return run()
 	}
 	tracer.Phase(phase)
-	stop := context.AfterFunc(ctx, tracer.Ending) // what is written from then on may be cut off
+	// What is written once the processes have been told to end may be cut off.
+	stop := context.AfterFunc(ctx, tracer.Ending)
+	var timer *time.Timer
+	if left := c.timeLeft(); left > 0 {
+		timer = time.AfterFunc(left, tracer.Ending)
+	}
 	result, runErr := run()
 	stop()
+	if timer != nil {
+		timer.Stop()
+	}
 	if runErr == nil && orderly(result) {
 		tracer.Pause()
 	}
@@ -45,6 +54,18 @@ func (c *chain) traced(ctx context.Context, phase string, run func() (sandbox.Re
 	}
 	c.now = follow(c.now, learned)
 	return result, runErr
+}
+
+// changed names the files whose readers are to be counted, as rule 23 compares the counts.
+func (c *chain) changed() []string {
+	if c.job.Base == nil {
+		return nil
+	}
+	var names []string
+	for _, change := range c.job.Base.Changes {
+		names = append(names, change.Path)
+	}
+	return names
 }
 
 // orderly reports whether a phase's processes ended in order, so that its trace has all it did.

@@ -81,6 +81,9 @@ func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, err
 		Record: rec.ID, Result: rec.Result, Signal: syscall.Signal(rec.Failure.Signal), Source: rec.SourceTree.String(), SameRoot: true,
 		Trace: build.LoadTrace(ctx, s.cas, rec.Trace),
 	}
+	if noop, ok := base.Trace.Phase(build.ProbePhase); ok && noop.Ended {
+		base.Noop = &noop // of this chain: what could change it makes the next build clean
+	}
 	missing, err := tree.Missing(ctx, s.cas, rec.BuildTree)
 	base.Tree = err == nil && len(missing) == 0
 	if rec.Result == record.Success && !rec.Files.IsZero() {
