@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -172,15 +173,19 @@ func artifactCheckout() command {
 		name: "checkout", help: "write an artifact's files into a folder", args: "ELEMENT|REF DIR", min: 2, max: 2,
 		about: "Writes the files of an artifact into DIR, which must be empty or not there: an element's with all that it needs at run time, " +
 			"unless --deps none is given. Nothing is overwritten.",
-		examples: []string{"git bst artifact checkout app.bst out/", "git bst artifact checkout --deps none app.bst out/"},
+		examples: []string{"git bst artifact checkout app.bst ../out", "git bst artifact checkout --deps none app.bst ../out"},
 		flags: []cli.Flag{
 			optionFlag(),
 			&cli.StringFlag{Name: "deps", Aliases: []string{"d"}, Value: "run", Usage: "`WHICH` dependencies come along: none or run"},
 			&cli.BoolFlag{Name: "build-tree", Usage: "write the build tree instead, also of a failed build"},
-			&cli.BoolFlag{Name: "with-git", Usage: "write what is named .git too, which git would obey there"},
+			withGitFlag(),
 		},
 		action: checkoutArtifact,
 	}
+}
+
+func withGitFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "with-git", Usage: "write what is named .git too, which git would obey there"}
 }
 
 func checkoutArtifact(a *app, cc *cli.Context) error {
@@ -202,8 +207,17 @@ func checkoutArtifact(a *app, cc *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	a.talk("git-bst: %s is in %s", name, dest)
+	a.talk("git-bst: %s is in %s", ui.Safe(name), ui.Safe(dest))
+	a.warnSeen(cc.Context, session, dest)
 	return nil
+}
+
+// warnSeen tells the user when what was written is part of what will be built from now on.
+func (a *app) warnSeen(ctx context.Context, session *flow.Session, dest string) {
+	if ignore, seen := session.SeenByGit(ctx, dest); seen {
+		a.talk("git-bst: warning: git does not ignore %s, so what is built in place here contains it from now on", ui.Safe(dest))
+		a.talk("git-bst: hint: write it to a folder outside of the work tree, or have git ignore it: %s", ui.Safe(ignore))
+	}
 }
 
 func artifactDelete() command {

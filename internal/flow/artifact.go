@@ -240,7 +240,7 @@ func refuseGit(ctx context.Context, store cas.Store, root digest.Digest) error {
 	return tree.Walk(ctx, store, root, func(path string, _ tree.Entry) error {
 		if name := path[strings.LastIndexByte(path, '/')+1:]; strings.EqualFold(name, ".git") {
 			err := fmt.Errorf("%w: it holds %s, which git would obey there", ErrRefused, path)
-			return hint.Add(err, "to write it all the same: git bst artifact checkout --with-git")
+			return hint.Add(err, "to write it all the same, give the checkout the flag --with-git")
 		}
 		return nil
 	})
