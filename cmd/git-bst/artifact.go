@@ -16,7 +16,7 @@ func artifactCommand() command {
 	return command{
 		name: "artifact", help: "look at, check out and delete artifacts",
 		about: "An artifact is what an element was built to. It is named by an element, which stands for the artifact of its present inputs, or " +
-			"by a reference as `git bst artifact list` prints it: PROJECT/NAME/KEY or build/KEY.",
+			"by a reference as `git bst artifact list` prints it: PROJECT/NAME/KEY or build/KEY, or the beginning of one.",
 		sub: []command{artifactList(), artifactShow(), artifactLog(), artifactCheckout(), artifactDelete()},
 	}
 }
@@ -24,8 +24,9 @@ func artifactCommand() command {
 func artifactList() command {
 	return command{
 		name: "list", help: "list the artifacts in the cache", args: "[PATTERN...]", max: many,
-		about:    "Prints the references of artifacts, all or those that match a pattern: an element's name, or a reference with * and ?.",
-		examples: []string{"git bst artifact list", "git bst artifact list 'myproject/*'"},
+		about: "Prints a line for each artifact, all or those that match a pattern: its reference, a tab, PROJECT/ELEMENT as far as that is known. " +
+			"A pattern is an element's name, PROJECT/ELEMENT or a reference, with * and ? as in a shell.",
+		examples: []string{"git bst artifact list", "git bst artifact list app.bst", "git bst artifact list 'myproject/*'"},
 		action:   listArtifacts,
 	}
 }
@@ -35,6 +36,8 @@ type refInfo struct {
 	Schema  string    `json:"schema"`
 	Version int       `json:"version"`
 	Ref     string    `json:"ref"`
+	Project string    `json:"project,omitempty"`
+	Element string    `json:"element,omitempty"`
 	Used    time.Time `json:"used"`
 }
 
@@ -54,12 +57,15 @@ func listArtifacts(a *app, cc *cli.Context) error {
 	}
 	for _, row := range rows {
 		if a.json {
-			if err := writeJSONLine(a.stdout, refInfo{"git-bst.ref", 1, row.Ref.String(), row.Used.UTC()}); err != nil {
+			if err := writeJSONLine(a.stdout, refInfo{"git-bst.ref", 1, row.Ref.String(), row.Project, row.Element, row.Used.UTC()}); err != nil {
 				return err
 			}
 			continue
 		}
-		fmt.Fprintln(a.stdout, row.Ref)
+		fmt.Fprintf(a.stdout, "%s\t%s\n", row.Ref, ui.Safe(row.Project+"/"+row.Element))
+	}
+	if len(rows) == 0 && cc.NArg() > 0 {
+		a.talk("git-bst: no artifact matches; to see all: git bst artifact list")
 	}
 	return nil
 }

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -20,58 +18,6 @@ import (
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/tree"
 )
-
-// ArtifactRow is one artifact of the cache.
-type ArtifactRow struct {
-	Ref  artifact.Ref
-	Used time.Time
-}
-
-// Artifacts lists the artifacts whose reference, or element's name, matches one of the patterns
-// (all without patterns). In a pattern * and ? are as in a shell, and * takes slashes too.
-func (s *Session) Artifacts(ctx context.Context, patterns []string) ([]ArtifactRow, error) {
-	listed, err := s.env.Artifacts.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var rows []ArtifactRow
-	for _, one := range listed {
-		if matches(patterns, one.Ref) {
-			rows = append(rows, ArtifactRow{one.Ref, one.Used})
-		}
-	}
-	return rows, nil
-}
-
-func matches(patterns []string, ref artifact.Ref) bool {
-	for _, pattern := range patterns {
-		name := artifact.NormalName(pattern)
-		if strings.HasSuffix(pattern, ".bst") && !strings.ContainsAny(pattern, "*?[") && !ref.IsBuild() && artifact.NormalName(ref.Element) == name {
-			return true
-		}
-		if ok, err := path.Match(strings.ReplaceAll(pattern, "/", ":"), strings.ReplaceAll(ref.String(), "/", ":")); err == nil && ok {
-			return true
-		}
-	}
-	return len(patterns) == 0
-}
-
-var keyText = regexp.MustCompile(`\A[0-9a-f]{64}\z`)
-
-// parseRef reads what Ref.String writes; ok is false for anything else.
-func parseRef(text string) (ref artifact.Ref, ok bool) {
-	parts := strings.Split(text, "/")
-	if !keyText.MatchString(parts[len(parts)-1]) {
-		return artifact.Ref{}, false
-	}
-	switch {
-	case len(parts) == 2 && parts[0] == "build":
-		return artifact.BuildRef(parts[1]), true
-	case len(parts) == 3:
-		return artifact.Ref{Project: parts[0], Element: parts[1] + ".bst", Key: parts[2]}, true
-	}
-	return artifact.Ref{}, false
-}
 
 // Found is an artifact that was asked for.
 type Found struct {
@@ -85,10 +31,15 @@ type Found struct {
 // Artifact finds the artifact of an element as it is now, or of a reference. ErrNotCached when it
 // is not in the cache.
 func (s *Session) Artifact(ctx context.Context, name string) (Found, error) {
-	if ref, ok := parseRef(name); ok {
+	ref, ok, err := s.findRef(ctx, name)
+	if err != nil {
+		return Found{}, err
+	}
+	if ok {
 		entry, err := s.env.Artifacts.Get(ctx, ref)
 		if errors.Is(err, cas.ErrNotFound) {
-			return Found{}, fmt.Errorf("%w: artifact %s: %w", ErrNotCached, name, err)
+			err := fmt.Errorf("%w: artifact %s: %w", ErrNotCached, name, err)
+			return Found{}, hint.Add(err, "to see all that are there: git bst artifact list")
 		}
 		return s.found(ctx, Found{Name: name, Entry: entry}, err)
 	}
@@ -249,9 +200,14 @@ func refuseGit(ctx context.Context, store cas.Store, root digest.Digest) error {
 // DeleteArtifact removes references; the blobs go with the next collection. It returns those that
 // were removed.
 func (s *Session) DeleteArtifact(ctx context.Context, name string) ([]artifact.Ref, error) {
-	if ref, ok := parseRef(name); ok {
+	ref, ok, err := s.findRef(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
 		if _, err := s.env.Artifacts.Peek(ref); errors.Is(err, cas.ErrNotFound) { // what can't be read can be deleted
-			return nil, fmt.Errorf("%w: artifact %s", ErrNotCached, name)
+			err := fmt.Errorf("%w: no such reference: %s", ErrNotCached, name)
+			return nil, hint.Add(err, "to see all: git bst artifact list")
 		}
 		return []artifact.Ref{ref}, s.env.Artifacts.Delete(ref)
 	}
@@ -302,7 +258,7 @@ func (s *Session) logs(ctx context.Context, name string) ([]artifact.Log, error)
 	if !errors.Is(err, ErrNotCached) {
 		return nil, err
 	}
-	if _, ok := parseRef(name); ok {
+	if _, ok, refErr := s.findRef(ctx, name); ok || refErr != nil {
 		return nil, err
 	}
 	rec, recErr := s.Newest(ctx, name)
