@@ -3,6 +3,7 @@ package gitint_test
 import (
 	"context"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -59,5 +60,58 @@ func TestConsentedFilterWithAnEqualsSign(t *testing.T) {
 	}
 	if got := w.content(s.Canonical, "x.up") + w.content(s.Staged, "x.up"); got != "shout\nSHOUT\n" {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestSubmoduleConfiguration arms filters in submodules, at two depths, that the repository above
+// does not know of.
+func TestSubmoduleConfiguration(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t)
+	w.submodule()
+	w.sh("cd ../s; git init -q ../deep; echo d > ../deep/d; git -C ../deep add .; git -C ../deep commit -q -m d; git submodule --quiet add $HOME/deep deep; git commit -q -m deep")
+	w.sh("git -C sub pull -q; git -C sub submodule --quiet update --init; git commit -q -a -m deep")
+	evil := w.armed("evil") + "[core]\n\tfsmonitor = " + filepath.Join(w.home, "prog") + "\n\thooksPath = " + w.home + "\n"
+	for _, dir := range []string{".git/modules/sub", ".git/modules/sub/modules/deep"} {
+		w.write("../more", evil)
+		w.write(dir+"/info/attributes", "* filter=evil\n")
+		w.sh("cat ../more >> " + dir + "/config")
+	}
+	w.sh("sed -i s/s/S/ sub/s; sed -i s/d/D/ sub/deep/d; rm -f ../ran")
+	for _, change := range []string{":", "touch sub/s sub/deep/d", "git -C sub/deep -c filter.evil.clean= -c filter.evil.process= -c filter.evil.required=false -c core.fsmonitor= commit -qam 2; rm -f ../ran"} {
+		w.sh(change)
+		s, err := w.open().WorkTree(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := w.content(s.Staged, "sub/s") + w.content(s.Staged, "sub/deep/d"); got != "S\nD\n" || !s.Dirty || len(s.Submodules) != 2 {
+			t.Errorf("after %q: %q, %+v", change, got, s)
+		}
+	}
+	if got := w.ran(); got != "" {
+		t.Errorf("ran:\n%s", got)
+	}
+}
+
+// TestUnmergedNamesRunNothing asks for the names of unmerged files beside an armed submodule.
+func TestUnmergedNamesRunNothing(t *testing.T) {
+	w := newWorld(t)
+	w.submodule()
+	w.git("checkout", "-q", "-b", "side")
+	w.write("a", "side")
+	w.commit()
+	w.git("checkout", "-q", "main")
+	w.write("a", "main")
+	w.commit()
+	_, _ = w.tryGit("merge", "side")
+	w.write(".git/modules/sub/info/attributes", "* filter=evil\n")
+	w.write("../more", w.armed("evil"))
+	w.sh("cat ../more >> .git/modules/sub/config; sed -i s/s/S/ sub/s")
+	s, err := w.open().WorkTree(context.Background())
+	if err != nil || len(s.Warnings) != 2 || !strings.HasPrefix(s.Warnings[0], "a: unmerged") {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if got := w.ran(); got != "" {
+		t.Errorf("ran:\n%s", got)
 	}
 }
