@@ -50,6 +50,7 @@ type summaryInfo struct {
 	Verdicts map[string]int `json:"verdicts"`
 	Phases   int            `json:"phases_run"`
 	Failed   []string       `json:"failed,omitempty"`
+	Stopped  []string       `json:"interrupted,omitempty"`
 	Skipped  []string       `json:"not_begun,omitempty"`
 	Millis   int64          `json:"duration_ms"`
 }
@@ -57,7 +58,7 @@ type summaryInfo struct {
 func (a *app) printSummary(report flow.Report) {
 	info := summaryInfo{Schema: "git-bst.summary", Version: 1, Verdicts: map[string]int{}, Skipped: report.Skipped, Millis: report.Took.Milliseconds()}
 	for _, outcome := range report.Outcomes {
-		if !outcome.Failed {
+		if !outcome.Failed && !outcome.Interrupted {
 			info.Verdicts[string(outcome.Step.Verdict)]++
 		}
 		info.Phases += outcome.Ran
@@ -65,6 +66,9 @@ func (a *app) printSummary(report flow.Report) {
 	for _, outcome := range report.Outcomes {
 		if outcome.Failed {
 			info.Failed = append(info.Failed, outcome.Step.Element)
+		}
+		if outcome.Interrupted {
+			info.Stopped = append(info.Stopped, outcome.Step.Element)
 		}
 	}
 	if a.json {
@@ -93,7 +97,7 @@ func summaryText(info summaryInfo) string {
 	for _, other := range []struct {
 		n    int
 		text string
-	}{{len(info.Failed), "failed"}, {len(info.Skipped), "not begun"}} {
+	}{{len(info.Failed), "failed"}, {len(info.Stopped), "interrupted"}, {len(info.Skipped), "not begun"}} {
 		if other.n > 0 {
 			if text != "" {
 				text += ", "
