@@ -16,7 +16,7 @@ func buildCommand() command {
 		about: "Builds elements, the configured one or the project's default when none is named. What is in the cache is not built again: " +
 			"equal inputs have equal keys, whatever work tree, branch or commit they come from. When only later phases of an element changed, " +
 			"the earlier ones are taken from the cache. A build that failed keeps its log and build tree, and is not run again with the same " +
-			"inputs unless --retry is given.",
+			"inputs unless --retry is given.\n\n" + verdictHelp,
 		examples: []string{"git bst build", "git bst build base/zlib.bst", "git bst build --retry app.bst", "git bst build -o debug=True app.bst"},
 		flags: append(buildFlags(),
 			&cli.BoolFlag{Name: "retry", Usage: "build again what failed with the same inputs"},

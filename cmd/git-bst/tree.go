@@ -184,7 +184,5 @@ func treeCheckout(a *app, cc *cli.Context, session *flow.Session, t flow.NamedTr
 	if err := session.CheckOut(cc.Context, t, dir, cc.Bool("with-git")); err != nil {
 		return err
 	}
-	a.talk("git-bst: %s is in %s", ui.Safe(t.Name), ui.Safe(dir))
-	a.warnSeen(cc.Context, session, dir)
-	return nil
+	return a.printCheckout(cc.Context, session, t.Name, dir)
 }

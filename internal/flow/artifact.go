@@ -227,22 +227,19 @@ func (s *Session) DeleteArtifact(ctx context.Context, name string) ([]artifact.R
 	return refs, nil
 }
 
-// Log writes the logs of an element's newest attempt with its present inputs, failed ones too, or
-// of a reference's build, each after a line that names its phase.
-func (s *Session) Log(ctx context.Context, name string, to io.Writer) error {
+// Logs calls yield for each log of an element's newest attempt with its present inputs, failed ones
+// too, or of a reference's build, with its name and text.
+func (s *Session) Logs(ctx context.Context, name string, yield func(name string, text io.Reader) error) error {
 	logs, err := s.logs(ctx, name)
 	if err != nil {
 		return err
 	}
 	for _, log := range logs {
-		if _, err := fmt.Fprintf(to, "=== %s\n", log.Name); err != nil {
-			return err
-		}
 		reader, err := s.cas.Open(ctx, log.Digest)
 		if err != nil {
 			return fmt.Errorf("read the log %s: %w", log.Name, err)
 		}
-		_, err = io.Copy(to, reader)
+		err = yield(log.Name, reader)
 		if err := errors.Join(err, reader.Close()); err != nil {
 			return fmt.Errorf("read the log %s: %w", log.Name, err)
 		}

@@ -315,6 +315,8 @@ type StatusRow struct {
 	Step    plan.Step
 	Key     string // "" while unknown
 	Strict  bool
+	Phases  []plan.Phase
+	Differs []string // from the nearest earlier build with other inputs
 }
 
 // Status plans elements and all that they need, and carries nothing out. What depends on an
@@ -334,7 +336,10 @@ func (s *Session) Status(ctx context.Context, elements []string, asked Asked) ([
 		if err != nil {
 			return nil, fmt.Errorf("plan %s: %w", n.element.Name, err)
 		}
-		row := StatusRow{Element: n.element.Name, Kind: n.element.Kind, Step: plan.Make(facts), Key: job.Strict, Strict: job.Strict != ""}
+		row := StatusRow{Element: n.element.Name, Kind: n.element.Kind, Step: plan.Make(facts), Key: job.Strict, Strict: job.Strict != "", Phases: facts.Phases}
+		if facts.Previous != nil && (row.Step.Verdict == plan.Clean || row.Step.Verdict == plan.Resume) {
+			row.Differs = facts.Previous.Differs
+		}
 		if row.Key == "" && len(job.Refs) > 0 {
 			row.Key = job.Refs[0].Key
 		}
