@@ -97,7 +97,7 @@ func (q *quarantine) workTree(ctx context.Context) (string, error) {
 	if err := q.warnUnmerged(ctx); err != nil {
 		return "", err
 	}
-	before, times := statFile(q.index), q.repo.readTimes()
+	before, times := statIndex(q.index), q.repo.readTimes()
 	links, err := q.gitlinks(ctx)
 	if err != nil {
 		return "", err
@@ -108,7 +108,7 @@ func (q *quarantine) workTree(ctx context.Context) (string, error) {
 	if err := q.moveGitlinks(ctx, links); err != nil {
 		return "", err
 	}
-	if statFile(q.index) == before && q.base.Tree != "" {
+	if statIndex(q.index) == before && q.base.Tree != "" {
 		return q.base.Tree, nil // git had nothing to write
 	}
 	defer times.restore()
