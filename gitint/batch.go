@@ -83,10 +83,9 @@ func (b *batch) Close() error {
 
 func (b *batch) start(ctx context.Context, flags ...string) (*batchProcess, error) {
 	ctx, stop := context.WithCancel(ctx)
-	args := append(b.repo.globalArgs(), "cat-file", "--batch")
 	p := &batchProcess{err: &tail{}, stop: stop}
-	p.cmd = b.repo.git.command(ctx, Command{Dir: b.repo.dir(), Args: append(args, flags...), Stderr: p.err,
-		Env: append([]string{"GIT_ALLOW_PROTOCOL=none"}, b.env...)})
+	args := append([]string{"cat-file", "--batch"}, flags...)
+	p.cmd = b.repo.git.command(ctx, b.repo.local(Command{Args: args, Stderr: p.err, Env: b.env}))
 	in, err := p.cmd.StdinPipe()
 	if err == nil {
 		p.in = in

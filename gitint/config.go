@@ -60,7 +60,7 @@ func (c config) subsections(prefix, except string) []string {
 	found := map[string]bool{}
 	for key := range c.values {
 		rest, ok := strings.CutPrefix(key, prefix)
-		if end := strings.LastIndexByte(rest, '.'); ok && end > 0 && rest[:end] != except {
+		if end := strings.LastIndexByte(rest, '.'); ok && end >= 0 && rest[:end] != except {
 			found[rest[:end]] = true
 		}
 	}
@@ -72,34 +72,57 @@ func (c config) subsections(prefix, except string) []string {
 	return names
 }
 
-// disarm returns the arguments that keep git from running what the configuration names: hooks of
+// disarm returns the settings that keep git from running what the configuration names: hooks of
 // git 2.54 and newer, the LFS filter always, the others without consent.
-func (c config) disarm(allowFilters bool) []string {
-	args := []string{"-c", "core.splitIndex=false", "-c", "core.looseCompression=0"}
+func (c config) disarm(allowFilters bool) []setting {
+	var out []setting
 	for _, name := range c.subsections("hook.", "") {
-		args = append(args, "-c", "hook."+name+".enabled=false")
+		out = append(out, setting{"hook." + name + ".enabled", "false"})
 	}
 	filters := []string{"lfs"}
 	if !allowFilters {
 		filters = append(filters, c.filters()...)
 	}
 	for _, name := range filters {
-		for _, setting := range []string{".clean=", ".smudge=", ".process=", ".required=false"} {
-			args = append(args, "-c", "filter."+name+setting)
-		}
+		driver := "filter." + name
+		out = append(out, setting{driver + ".clean", ""}, setting{driver + ".smudge", ""}, setting{driver + ".process", ""}, setting{driver + ".required", "false"})
 	}
-	return args
+	return out
 }
 
-// smudgers returns the arguments that give a git without configuration the user's filters.
-func (c config) smudgers() []string {
-	var args []string
+// smudgers returns the settings that give a git without configuration the user's filters.
+func (c config) smudgers() []setting {
+	var out []setting
 	for _, name := range c.filters() {
-		for _, setting := range []string{".smudge", ".process", ".required"} {
-			if value, ok := c.values["filter."+name+setting]; ok {
-				args = append(args, "-c", "filter."+name+setting+"="+value)
+		for _, variable := range []string{".smudge", ".process", ".required"} {
+			if value, ok := c.values["filter."+name+variable]; ok {
+				out = append(out, setting{"filter." + name + variable, value})
 			}
 		}
 	}
-	return args
+	return out
 }
+
+// setting is one variable of git's configuration. Its key may hold any character.
+type setting struct{ key, value string }
+
+// parametersVariable is how git hands what "git -c" says to its children, those that it starts in
+// submodules included: 'key'='value', since git 2.31. Unlike an argument of -c, which ends the key
+// at its first "=", it keeps keys whole; and nothing but -c goes before it.
+const parametersVariable = "GIT_CONFIG_PARAMETERS"
+
+// withSettings returns the variable that adds settings to what env has in it already.
+func withSettings(env []string, settings []setting) string {
+	var words []string
+	for _, variable := range env {
+		if before, ok := strings.CutPrefix(variable, parametersVariable+"="); ok && before != "" {
+			words = []string{before} // the last one counts
+		}
+	}
+	for _, s := range settings {
+		words = append(words, quoteShell(s.key)+"="+quoteShell(s.value))
+	}
+	return parametersVariable + "=" + strings.Join(words, " ")
+}
+
+func quoteShell(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }

@@ -156,6 +156,44 @@ var cases = []struct {
 	}},
 	{"submodule", func(w *world) { w.submodule(); w.write("a", "x") }},
 	{"submodule with a new commit", func(w *world) { w.submodule(); w.sh("cd sub; echo 2 > s; git commit -q -a -m 2") }},
+	{"submodule is gone", func(w *world) { w.submodule(); w.sh("rm -rf sub") }},
+	{"submodule is a file", func(w *world) { w.submodule(); w.sh("rm -rf sub; echo x > sub") }},
+	{"submodule behind a link", func(w *world) {
+		w.submodule()
+		w.sh("mkdir p; git mv sub p/sub; git commit -qam m; mv p q; ln -s q p")
+		w.sh("rm q/sub/.git; git init -q q/sub; git -C q/sub add .; git -C q/sub commit -qm s") // its own git folder again
+	}},
+	{"submodule in a large index", func(w *world) {
+		w.submodule()
+		w.git("config", "index.version", "4")
+		w.git("config", "index.recordOffsetTable", "true")
+		w.sh("git rm -q --cached a; cd sub; echo 2 > s; git commit -q -a -m 2")
+	}},
+	{"submodule and a version 4 index", func(w *world) {
+		w.submodule()
+		w.git("update-index", "--index-version", "4")
+		w.sh("echo a2 > a; cd sub; echo 2 > s; git commit -q -a -m 2")
+	}},
+	{"submodule and a split index", func(w *world) {
+		w.submodule()
+		w.git("update-index", "--split-index")
+		w.sh("echo a2 > a; cd sub; echo 2 > s; git commit -q -a -m 2")
+	}},
+	{"submodule and a sparse checkout", func(w *world) {
+		w.submodule()
+		w.git("sparse-checkout", "set", "d")
+		w.sh("cd sub; echo 2 > s; git commit -q -a -m 2")
+	}},
+	{"submodules in conflict", func(w *world) {
+		w.submodule()
+		w.sh("git checkout -qb side; echo 2 > sub/s; git -C sub commit -qam 2; git commit -qam 2; git checkout -q main; git -C sub checkout -q HEAD~1; echo 3 > sub/s; git -C sub commit -qam 3; git commit -qam 3; git merge side || true")
+	}},
+	{"two submodules, odd names", func(w *world) {
+		w.submodule()
+		w.git("submodule", "--quiet", "add", filepath.Join(w.home, "s"), "d/:(top)*[x]")
+		w.write("d/x", "x")
+		w.sh("cd d/:*; echo 2 > s; git commit -q -a -m 2")
+	}},
 	{"touched", func(w *world) { w.basic(); w.sh("touch -d '2001-01-01' a c d/b; rm ln; ln -s a ln") }},
 	{"same size, same time", func(w *world) { w.basic(); w.sh("touch -r a ../ref; printf 2 > a; touch -r ../ref a") }},
 	{"index lock held", func(w *world) { w.basic(); w.write("a", "x"); w.write(".git/index.lock", "") }},

@@ -7,3 +7,10 @@ func WithBackend(r *Repo, name string) *Repo {
 	r.objectsOnly = true
 	return r
 }
+
+// IndexNames lists an index as this package reads it.
+func IndexNames(path, format string) (names []string, err error) {
+	r := &Repo{place: place{format: format}}
+	err = eachFileEntry(path, r.oidLen()/2, func(e indexEntry) { names = append(names, string(e.name)) })
+	return names, err
+}

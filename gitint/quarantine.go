@@ -21,6 +21,7 @@ type quarantine struct {
 	scratch
 	index    string // the copy
 	objects  string // what git adds
+	begin    int64  // when it was made, by the file system's clock
 	base     base
 	warnings []string
 }
@@ -36,6 +37,7 @@ func newQuarantine(ctx context.Context, r *Repo) (*quarantine, error) {
 		q.close()
 		return nil, fmt.Errorf("make quarantine: %w", err)
 	}
+	q.begin = statFile(q.objects).Mtime
 	return q, nil
 }
 
@@ -113,7 +115,8 @@ func (q *quarantine) writeChanged(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return tree, q.keepBase(ctx, tree)
+	q.keepBase(ctx, tree)
+	return tree, nil
 }
 
 // reader reads the quarantine's objects first, then the repository's.

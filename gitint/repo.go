@@ -171,12 +171,22 @@ func explainOpen(err error, dir string) error {
 
 // run calls git on this repository: never with the network, never with filters unless allowed.
 func (r *Repo) run(ctx context.Context, c Command) error {
-	c.Args = append(r.globalArgs(), c.Args...)
-	c.Env = append([]string{"GIT_ALLOW_PROTOCOL=none"}, c.Env...)
+	return r.git.Do(ctx, r.local(c))
+}
+
+// local returns c for this repository.
+func (r *Repo) local(c Command) Command {
+	args := []string{"--git-dir=" + r.place.gitDir}
+	if r.place.topLevel != "" {
+		args = append(args, "--work-tree="+r.place.topLevel)
+	}
+	args = append(args, "-c", "core.splitIndex=false", "-c", "core.looseCompression=0")
+	c.Args = append(args, c.Args...)
+	c.Env = append([]string{"GIT_ALLOW_PROTOCOL=none", withSettings(r.git.Environment(), r.config.disarm(r.opts.AllowFilters))}, c.Env...)
 	if c.Dir == "" {
 		c.Dir = r.dir()
 	}
-	return r.git.Do(ctx, c)
+	return c
 }
 
 // dir is where git runs for this repository.
@@ -185,13 +195,4 @@ func (r *Repo) dir() string {
 		return r.place.topLevel
 	}
 	return r.place.gitDir
-}
-
-// globalArgs name the repository and switch off what its configuration would run.
-func (r *Repo) globalArgs() []string {
-	args := []string{"--git-dir=" + r.place.gitDir}
-	if r.place.topLevel != "" {
-		args = append(args, "--work-tree="+r.place.topLevel)
-	}
-	return append(args, r.config.disarm(r.opts.AllowFilters)...)
 }

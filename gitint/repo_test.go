@@ -67,6 +67,12 @@ func TestKeptIndexDoesNotRemember(t *testing.T) {
 		{"attributes", "printf '1\\r\\n' > x", "echo 'x text' > .gitattributes"},
 		{"removed, then back and ignored", "rm c", "echo c > .gitignore; echo back > c"},
 		{"staged", "touch a; git status", "echo s > a; git add a; rm a"},
+		{"attributes on a touched file", "echo '*.txt text' > .gitattributes; echo one > a.txt; git add -A; git commit -qm t; printf 'one\\r\\n' > a.txt; touch -d 2001-01-01 a.txt", "echo '*.txt -text' > .gitattributes"},
+		{"attributes of a folder", "mkdir f; echo '*.txt text' > f/.gitattributes; echo one > f/a.txt; git add -A; git commit -qm t; printf 'one\\r\\n' > f/a.txt; touch -d 2001-01-01 f/a.txt", "rm f/.gitattributes"},
+		{"attributes in info", "mkdir -p f .git/info; echo '*.txt text' > .git/info/attributes; echo one > f/a.txt; git add -A; git commit -qm t; printf 'one\\r\\n' > f/a.txt; touch -d 2001-01-01 f/a.txt", "rm .git/info/attributes"},
+		{"attributes of the user", "mkdir -p f $HOME/.config/git; echo '*.txt text' > $HOME/.config/git/attributes; echo one > f/a.txt; git add -A; git commit -qm t; printf 'one\\r\\n' > f/a.txt; touch -d 2001-01-01 f/a.txt", "echo > $HOME/.config/git/attributes"},
+		{"attributes named by configuration", "git config core.attributesFile ~/attrs; mkdir f; echo '*.txt text' > ~/attrs; echo one > f/a.txt; git add -A; git commit -qm t; printf 'one\\r\\n' > f/a.txt; touch -d 2001-01-01 f/a.txt", "rm ~/attrs"},
+		{"attributes, racy file", "echo '*.txt text' > .gitattributes; printf 'one\\r\\n' > a.txt; git add -A; git commit -qm t", "echo '*.txt -text' > .gitattributes"},
 		{"reset", "echo 2 > a; git commit -qam 2; touch a", "git reset -q --soft HEAD~1; echo 3 > c"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -96,6 +102,7 @@ func TestKeptIndexDoesNotRemember(t *testing.T) {
 func TestTouchedFilesAreReadOnce(t *testing.T) {
 	ctx := context.Background()
 	w := newWorld(t)
+	w.write(".gitattributes", "* text\n")
 	w.basic()
 	w.sh("find . -path ./.git -prune -o -exec touch -h -d 2001-01-01 {} +") // older than any index
 	r := w.open()
@@ -112,6 +119,42 @@ func TestTouchedFilesAreReadOnce(t *testing.T) {
 	}
 	if second, err := os.Stat(kept); err != nil || !os.SameFile(first, second) {
 		t.Errorf("the index was written again: %v", err)
+	}
+}
+
+// TestForeignFolder has something in the place of our folder, as an unpacked archive may. Nothing
+// is done outside, and snapshots work.
+func TestForeignFolder(t *testing.T) {
+	ctx := context.Background()
+	for _, setup := range []string{
+		"ln -s ../../precious .git/bst",
+		"touch .git/bst",
+		"mkfifo .git/bst",
+		"ln -s ../../absent .git/bst",
+		"mkdir .git/bst; ln -s ../../../precious/new .git/bst/scratch.lock",
+		"mkdir .git/bst; ln -s ../../../precious/base .git/bst/base; ln -s ../../../precious/new .git/bst/base.lock; mkfifo .git/bst/base.state",
+		"mkdir -p .git/bst/base/x .git/bst/base.state .git/bst/base.lock; ln -s ../../../precious .git/bst/tmp-x",
+	} {
+		t.Run(setup, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.basic()
+			w.write("../precious/tmp-thesis/text", "years of work")
+			w.write("../precious/base", "mine")
+			w.sh(setup)
+			before := state(t, filepath.Join(w.home, "precious"))
+			w.write("a", "new")
+			for range 2 {
+				if s, err := w.open().WorkTree(ctx); err != nil || !s.Dirty {
+					t.Fatalf("%+v, %v", s, err)
+				}
+				w.sh("git add a; touch c")
+			}
+			sameState(t, "a snapshot", before, state(t, filepath.Join(w.home, "precious")))
+			if _, err := os.Lstat(filepath.Join(w.home, "absent")); err == nil {
+				t.Error("a folder was made where the link leads")
+			}
+		})
 	}
 }
 

@@ -2,15 +2,16 @@ package gitint
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/git-bst/git-bst/internal/fsx"
 )
 
 // scratch is a folder of one call. It is in home, "<git dir>/bst", or beside the memo where the
-// git directory cannot be written. Who uses one holds a shared lock on "scratch.lock"; who finds
+// git directory cannot be written or has something else of that name. Who uses one holds a shared lock on "scratch.lock"; who finds
 // nobody holding it removes what killed processes left.
 type scratch struct {
 	home, dir string
@@ -20,16 +21,22 @@ type scratch struct {
 const scratchPrefix = "tmp-"
 
 func (r *Repo) scratch(ctx context.Context) (scratch, error) {
-	home := filepath.Join(r.place.gitDir, "bst")
-	s, err := makeScratch(ctx, home)
-	if err != nil && ctx.Err() == nil && r.opts.MemoDir != "" {
-		return makeScratch(ctx, filepath.Join(r.opts.MemoDir, "git", strings.ReplaceAll(strings.Trim(r.place.gitDir, "/"), "/", "%")))
+	s, err := makeScratch(ctx, filepath.Join(r.place.gitDir, "bst"))
+	if err == nil || ctx.Err() != nil || r.opts.MemoDir == "" {
+		return s, err
 	}
-	return s, err
+	beside := filepath.Join(r.opts.MemoDir, "git")
+	if err := os.MkdirAll(beside, 0o777); err != nil {
+		return scratch{}, err
+	}
+	sum := sha256.Sum256([]byte(r.place.gitDir))
+	return makeScratch(ctx, filepath.Join(beside, hex.EncodeToString(sum[:16])))
 }
 
+// makeScratch makes a folder in home. Whatever a git directory came with, nothing outside of home
+// is touched: home and what is used in it must be the user's own, and no links.
 func makeScratch(ctx context.Context, home string) (scratch, error) {
-	if err := os.MkdirAll(home, 0o777); err != nil {
+	if err := fsx.OwnDir(home); err != nil {
 		return scratch{}, err
 	}
 	lock := filepath.Join(home, "scratch.lock")

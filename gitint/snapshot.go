@@ -88,8 +88,9 @@ func (r *Repo) resolve(ctx context.Context, rev string) (commit, tree string, er
 // explainUnknown tells an unborn branch from a wrong name.
 func (r *Repo) explainUnknown(ctx context.Context, rev string) error {
 	if rev == "HEAD" {
-		out, err := r.git.Run(ctx, r.dir(), append(r.globalArgs(), "symbolic-ref", "-q", "HEAD")...)
-		branch := strings.TrimSpace(string(out))
+		var out bytes.Buffer
+		err := r.run(ctx, Command{Args: []string{"symbolic-ref", "-q", "HEAD"}, Stdout: &out})
+		branch := strings.TrimSpace(out.String())
 		missing := err == nil && r.run(ctx, Command{Args: []string{"show-ref", "-q", "--verify", branch}}) != nil
 		if missing {
 			return hint.Add(ErrNoCommit, "git commit makes the first one")

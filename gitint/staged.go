@@ -193,11 +193,13 @@ func (c *checkout) git(ctx context.Context, stdin string, args ...string) (strin
 	}
 	env = append(slices.Clone(env), "GIT_DIR="+filepath.Join(c.dir, "git"), "GIT_WORK_TREE="+filepath.Join(c.dir, "work"),
 		"GIT_INDEX_FILE="+filepath.Join(c.dir, "index"), "GIT_ALLOW_PROTOCOL=none",
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1", "GIT_CONFIG_COUNT=0", "GIT_CONFIG_PARAMETERS=")
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "GIT_ATTR_NOSYSTEM=1", "GIT_CONFIG_COUNT=0")
 	global := []string{"-c", "core.attributesFile=/dev/null", "-c", "core.autocrlf=false", "-c", "core.eol=lf"}
+	var filters []setting
 	if r.opts.AllowFilters {
-		global = append(global, r.config.smudgers()...)
+		filters = r.config.smudgers()
 	}
+	env = append(env, withSettings(nil, filters))
 	var out bytes.Buffer
 	err := r.git.Do(ctx, Command{Dir: filepath.Join(c.dir, "work"), Args: append(global, args...), Env: env, Stdin: strings.NewReader(stdin), Stdout: &out})
 	if err != nil {

@@ -97,11 +97,18 @@ func (q *quarantine) workTree(ctx context.Context) (string, error) {
 	if err := q.warnUnmerged(ctx); err != nil {
 		return "", err
 	}
-	before, times := statFile(q.index), q.repo.readTimes()
-	if err := q.add(ctx); err != nil {
+	before, times := statIndex(q.index), q.repo.readTimes()
+	links, err := q.gitlinks(ctx)
+	if err != nil {
 		return "", err
 	}
-	if statFile(q.index) == before && q.base.Tree != "" {
+	if err := q.add(ctx, links); err != nil {
+		return "", err
+	}
+	if err := q.moveGitlinks(ctx, links); err != nil {
+		return "", err
+	}
+	if statIndex(q.index) == before && q.base.Tree != "" {
 		return q.base.Tree, nil // git had nothing to write
 	}
 	defer times.restore()
@@ -116,26 +123,31 @@ func (q *quarantine) warnUnmerged(ctx context.Context) error {
 			continue
 		}
 		var out bytes.Buffer
-		err := q.repo.run(ctx, Command{Args: []string{"diff-files", "--name-only", "--diff-filter=U", "-z"}, Env: q.env(), Stdout: &out})
+		err := q.repo.run(ctx, Command{Args: []string{"ls-files", "-u", "-z"}, Env: q.env(), Stdout: &out})
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrGit, err)
 		}
-		for name := range strings.SplitSeq(strings.TrimSuffix(out.String(), "\x00"), "\x00") {
-			if name != "" {
-				q.warnings = append(q.warnings, name+": unmerged; taken as it is, with its conflict markers")
+		last := "" // each has up to three entries, one after the other
+		for _, e := range parseIndexList(out.String()) {
+			if e.name != last {
+				q.warnings = append(q.warnings, e.name+": unmerged; taken as it is, with its conflict markers")
 			}
+			last = e.name
 		}
 		return nil
 	}
 	return nil
 }
 
-// add runs git add -A, the authority on what belongs to the tree.
-func (q *quarantine) add(ctx context.Context) error {
+// add runs git add -A, the authority on what belongs to the tree, on all but links.
+func (q *quarantine) add(ctx context.Context, links []gitlink) error {
 	var said bytes.Buffer
-	err := q.repo.run(ctx, Command{
-		Args: []string{"-c", "advice.addEmbeddedRepo=false", "add", "-A"}, Env: q.env(), Stdout: &said, Stderr: &said,
-	})
+	c := Command{Args: []string{"-c", "advice.addEmbeddedRepo=false", "add", "-A"}, Env: q.env(), Stdout: &said, Stderr: &said}
+	if len(links) > 0 {
+		c.Args = append(c.Args, "--pathspec-from-file=-", "--pathspec-file-nul")
+		c.Stdin = strings.NewReader(allBut(links))
+	}
+	err := q.repo.run(ctx, c)
 	var exit *ExitError
 	switch {
 	case err == nil:

@@ -196,7 +196,9 @@ func Differs(old, new []byte) []string {
 	add(a.Base.Source != b.Base.Source, "source")
 	list = append(list, stagedDiffers(a.Base.Sysroot, b.Base.Sysroot)...)
 	add(!equal(a.Base.Reads, b.Base.Reads), "split rules of dependencies, or fatal warnings")
-	add(!equal(a.Base.Root, b.Base.Root), "root (the host's packages or the kind of sandbox)")
+	add(a.Base.Root.Kind != b.Base.Root.Kind, "root (was "+a.Base.Root.Kind+", is "+b.Base.Root.Kind+")")
+	add(a.Base.Root.Kind == b.Base.Root.Kind && a.Base.Root.Fingerprint != b.Base.Root.Fingerprint, "the host's system (its packages, /usr/local, /opt or build.host-paths)")
+	add(a.Base.Root.Sandbox != b.Base.Root.Sandbox, "the kind of sandbox")
 	add(!equal(a.Base.Layout, b.Base.Layout), "layout")
 	for _, name := range phaseNames(a.Phases, b.Phases) {
 		x, y := a.phase(name), b.phase(name)
@@ -212,11 +214,12 @@ func Differs(old, new []byte) []string {
 
 type preImage struct {
 	Base struct {
-		Format       int
-		Source       string
-		Sysroot      []preStaged
-		Reads        interface{}
-		Root, Layout interface{}
+		Format  int
+		Source  string
+		Sysroot []preStaged
+		Reads   interface{}
+		Layout  interface{}
+		Root    Root
 	}
 	Phases []prePhase
 	Result interface{}

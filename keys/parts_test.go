@@ -47,7 +47,8 @@ func TestChainPrefix(t *testing.T) {
 		{"source", func(p *keys.Parts) { p.Source = "s/2" }, 0, []string{"source"}},
 		{"a dependency's files", func(p *keys.Parts) { p.Sysroot[0].Files = "f/2" }, 0, []string{"dependency p:a.bst"}},
 		{"integration commands", func(p *keys.Parts) { p.Sysroot[0].Integration = []string{"ldconfig"} }, 0, []string{"dependency p:a.bst"}},
-		{"the host", func(p *keys.Parts) { p.Root = keys.Root{Kind: keys.RootHost, Fingerprint: "h"} }, 0, []string{"root (the host's packages or the kind of sandbox)"}},
+		{"the host", func(p *keys.Parts) { p.Root = keys.Root{Kind: keys.RootHost, Fingerprint: "h"} }, 0, []string{"root (was sysroot, is host)"}},
+		{"the sandbox", func(p *keys.Parts) { p.Root.Sandbox = "none" }, 0, []string{"the kind of sandbox"}},
 		{"the build path", func(p *keys.Parts) { p.Layout.BuildRoot = "/c" }, 0, []string{"layout"}},
 		{"what is collected", func(p *keys.Parts) { p.Collect = "/j" }, 3, []string{"what is collected"}},
 		{"an environment variable of one phase", func(p *keys.Parts) {

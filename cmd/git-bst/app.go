@@ -13,13 +13,18 @@ import (
 // app is what every command gets: the surroundings, and the global flags once they are parsed.
 type app struct {
 	machine
+	results *results // what stdout writes to, through it
 	json    bool
 	quiet   bool
 	verbose bool
 	color   bool // colours on stderr and stdout wherever these are terminals
 }
 
-func newApp(m machine) *app { return &app{machine: m} }
+func newApp(m machine) *app {
+	a := &app{machine: m, results: &results{to: m.stdout}}
+	a.stdout = a.results
+	return a
+}
 
 // setUp carries out the global flags. It runs once, before the command.
 func (a *app) setUp(cc *cli.Context) error {

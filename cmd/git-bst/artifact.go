@@ -1,7 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -15,7 +20,7 @@ func artifactCommand() command {
 	return command{
 		name: "artifact", help: "look at, check out and delete artifacts",
 		about: "An artifact is what an element was built to. It is named by an element, which stands for the artifact of its present inputs, or " +
-			"by a reference as `git bst artifact list` prints it: PROJECT/NAME/KEY or build/KEY.",
+			"by a reference as `git bst artifact list` prints it: PROJECT/NAME/KEY or build/KEY, or the beginning of one.",
 		sub: []command{artifactList(), artifactShow(), artifactLog(), artifactCheckout(), artifactDelete()},
 	}
 }
@@ -23,8 +28,9 @@ func artifactCommand() command {
 func artifactList() command {
 	return command{
 		name: "list", help: "list the artifacts in the cache", args: "[PATTERN...]", max: many,
-		about:    "Prints the references of artifacts, all or those that match a pattern: an element's name, or a reference with * and ?.",
-		examples: []string{"git bst artifact list", "git bst artifact list 'myproject/*'"},
+		about: "Prints a line for each artifact, all or those that match a pattern: its reference, a tab, PROJECT/ELEMENT as far as that is known. " +
+			"A pattern is an element's name, PROJECT/ELEMENT or a reference, with * and ? as in a shell.",
+		examples: []string{"git bst artifact list", "git bst artifact list app.bst", "git bst artifact list 'myproject/*'"},
 		action:   listArtifacts,
 	}
 }
@@ -34,6 +40,8 @@ type refInfo struct {
 	Schema  string    `json:"schema"`
 	Version int       `json:"version"`
 	Ref     string    `json:"ref"`
+	Project string    `json:"project,omitempty"`
+	Element string    `json:"element,omitempty"`
 	Used    time.Time `json:"used"`
 }
 
@@ -53,12 +61,15 @@ func listArtifacts(a *app, cc *cli.Context) error {
 	}
 	for _, row := range rows {
 		if a.json {
-			if err := writeJSONLine(a.stdout, refInfo{"git-bst.ref", 1, row.Ref.String(), row.Used.UTC()}); err != nil {
+			if err := writeJSONLine(a.stdout, refInfo{"git-bst.ref", 1, row.Ref.String(), row.Project, row.Element, row.Used.UTC()}); err != nil {
 				return err
 			}
 			continue
 		}
-		fmt.Fprintln(a.stdout, row.Ref)
+		fmt.Fprintf(a.stdout, "%s\t%s\n", row.Ref, ui.Safe(row.Project+"/"+row.Element))
+	}
+	if len(rows) == 0 && cc.NArg() > 0 {
+		a.talk("git-bst: no artifact matches; to see all: git bst artifact list")
 	}
 	return nil
 }
@@ -68,7 +79,7 @@ func artifactShow() command {
 		name: "show", help: "show what an artifact is and how it was made", args: "[ELEMENT|REF]", max: 1,
 		about:    "Prints an artifact's keys, the digest of its files, its build dependencies and, where the record of its build is here, how it was made.",
 		examples: []string{"git bst artifact show app.bst"},
-		flags:    []cli.Flag{optionFlag()},
+		flags:    placeFlags(),
 		action:   showArtifact,
 	}
 }
@@ -84,7 +95,7 @@ type artifactInfo struct {
 	BuildTree string         `json:"build_tree,omitempty"`
 	Logs      []string       `json:"logs,omitempty"`
 	Deps      []string       `json:"build_dependencies,omitempty"`
-	Record    *record.Record `json:"record,omitempty"`
+	Record    *record.Record `json:"-"`
 }
 
 func showArtifact(a *app, cc *cli.Context) error {
@@ -109,10 +120,50 @@ func showArtifact(a *app, cc *cli.Context) error {
 		info.Deps = append(info.Deps, dep.Project+":"+dep.Element+" "+brief(dep.Key))
 	}
 	if a.json {
-		return writeJSONLine(a.stdout, info)
+		return writeJSONLine(a.stdout, artifactJSON{info, underscored(info.Record)})
 	}
 	a.printArtifact(info)
 	return nil
+}
+
+// artifactJSON is an artifactInfo whose record has names like those of all our output.
+type artifactJSON struct {
+	artifactInfo
+	Record any `json:"record,omitempty"`
+}
+
+// underscored turns a record into JSON with "_" in the names, where its file has "-".
+func underscored(rec *record.Record) any {
+	if rec == nil {
+		return nil
+	}
+	var value any
+	data, err := json.Marshal(rec)
+	if err != nil {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.UseNumber()
+	if decoder.Decode(&value) != nil {
+		return nil
+	}
+	return renamed(value)
+}
+
+func renamed(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(value))
+		for name, v := range value {
+			out[strings.ReplaceAll(name, "-", "_")] = renamed(v)
+		}
+		return out
+	case []any:
+		for i := range value {
+			value[i] = renamed(value[i])
+		}
+	}
+	return value
 }
 
 func (a *app) printArtifact(info artifactInfo) {
@@ -155,16 +206,37 @@ func artifactLog() command {
 		about: "Prints the logs of the build that made the artifact, phase by phase. For an element without an artifact, the logs of its newest " +
 			"build, a failed one too.",
 		examples: []string{"git bst artifact log app.bst"},
-		flags:    []cli.Flag{optionFlag()},
+		flags:    placeFlags(),
 		action: func(a *app, cc *cli.Context) error {
 			session, err := a.open(cc)
 			if err != nil {
 				return err
 			}
 			defer session.Close()
-			return session.Log(cc.Context, cc.Args().First(), a.stdout)
+			return session.Logs(cc.Context, cc.Args().First(), a.printLog)
 		},
 	}
+}
+
+// logInfo is one log of `artifact log` with --json.
+type logInfo struct {
+	Schema  string `json:"schema"`
+	Version int    `json:"version"`
+	Name    string `json:"name"`
+	Text    string `json:"text"`
+}
+
+func (a *app) printLog(name string, text io.Reader) error {
+	if a.json {
+		data, err := io.ReadAll(text)
+		if err != nil {
+			return err
+		}
+		return writeJSONLine(a.stdout, logInfo{"git-bst.log", 1, name, string(data)})
+	}
+	fmt.Fprintf(a.stdout, "=== %s\n", ui.Safe(name))
+	_, err := io.Copy(a.stdout, text)
+	return err
 }
 
 func artifactCheckout() command {
@@ -172,15 +244,18 @@ func artifactCheckout() command {
 		name: "checkout", help: "write an artifact's files into a folder", args: "ELEMENT|REF DIR", min: 2, max: 2,
 		about: "Writes the files of an artifact into DIR, which must be empty or not there: an element's with all that it needs at run time, " +
 			"unless --deps none is given. Nothing is overwritten.",
-		examples: []string{"git bst artifact checkout app.bst out/", "git bst artifact checkout --deps none app.bst out/"},
-		flags: []cli.Flag{
-			optionFlag(),
+		examples: []string{"git bst artifact checkout app.bst ../out", "git bst artifact checkout --deps none app.bst ../out"},
+		flags: append(placeFlags(),
 			&cli.StringFlag{Name: "deps", Aliases: []string{"d"}, Value: "run", Usage: "`WHICH` dependencies come along: none or run"},
 			&cli.BoolFlag{Name: "build-tree", Usage: "write the build tree instead, also of a failed build"},
-			&cli.BoolFlag{Name: "with-git", Usage: "write what is named .git too, which git would obey there"},
-		},
+			withGitFlag(),
+		),
 		action: checkoutArtifact,
 	}
+}
+
+func withGitFlag() cli.Flag {
+	return &cli.BoolFlag{Name: "with-git", Usage: "write what is named .git too, which git would obey there"}
 }
 
 func checkoutArtifact(a *app, cc *cli.Context) error {
@@ -202,8 +277,39 @@ func checkoutArtifact(a *app, cc *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	a.talk("git-bst: %s is in %s", name, dest)
+	return a.printCheckout(cc.Context, session, name, dest)
+}
+
+// checkoutInfo is the checkout of an artifact or a tree with --json.
+type checkoutInfo struct {
+	Schema  string `json:"schema"`
+	Version int    `json:"version"`
+	Name    string `json:"name"`
+	Dir     string `json:"dir"`
+}
+
+func (a *app) printCheckout(ctx context.Context, session *flow.Session, name, dest string) error {
+	a.warnSeen(ctx, session, dest)
+	if a.json {
+		return writeJSONLine(a.stdout, checkoutInfo{"git-bst.checkout", 1, name, dest})
+	}
+	a.talk("git-bst: %s is in %s", ui.Safe(name), ui.Safe(dest))
 	return nil
+}
+
+// warnSeen tells the user when what was written is part of what will be built from now on.
+func (a *app) warnSeen(ctx context.Context, session *flow.Session, dest string) {
+	if ignore, seen := session.SeenByGit(ctx, dest); seen {
+		a.talk("git-bst: warning: git does not ignore %s, so what is built in place here contains it from now on", ui.Safe(dest))
+		a.talk("git-bst: hint: write it to a folder outside of the work tree, or have git ignore it: %s", ui.Safe(ignore))
+	}
+}
+
+// deletedInfo is one reference that `artifact delete` removed, with --json.
+type deletedInfo struct {
+	Schema  string `json:"schema"`
+	Version int    `json:"version"`
+	Ref     string `json:"ref"`
 }
 
 func artifactDelete() command {
@@ -211,7 +317,7 @@ func artifactDelete() command {
 		name: "delete", help: "forget artifacts", args: "ELEMENT|REF...", min: 1, max: many,
 		about:    "Removes references from the cache. The files go with the next collection (git bst cache gc), unless something else needs them. The next build may take the files from the record of the build, or resume from its phases: give --clean to build without.",
 		examples: []string{"git bst artifact delete app.bst"},
-		flags:    []cli.Flag{optionFlag()},
+		flags:    placeFlags(),
 		action: func(a *app, cc *cli.Context) error {
 			session, err := a.open(cc)
 			if err != nil {
@@ -224,7 +330,13 @@ func artifactDelete() command {
 					return err
 				}
 				for _, ref := range refs {
-					a.talk("git-bst: deleted %s", ref)
+					if !a.json {
+						a.talk("git-bst: deleted %s", ref)
+						continue
+					}
+					if err := writeJSONLine(a.stdout, deletedInfo{"git-bst.deleted", 1, ref.String()}); err != nil {
+						return err
+					}
 				}
 			}
 			return nil

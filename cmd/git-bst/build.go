@@ -16,7 +16,7 @@ func buildCommand() command {
 		about: "Builds elements, the configured one or the project's default when none is named. What is in the cache is not built again: " +
 			"equal inputs have equal keys, whatever work tree, branch or commit they come from. When only later phases of an element changed, " +
 			"the earlier ones are taken from the cache. A build that failed keeps its log and build tree, and is not run again with the same " +
-			"inputs unless --retry is given.",
+			"inputs unless --retry is given.\n\n" + verdictHelp,
 		examples: []string{"git bst build", "git bst build base/zlib.bst", "git bst build --retry app.bst", "git bst build -o debug=True app.bst"},
 		flags: append(buildFlags(),
 			&cli.BoolFlag{Name: "retry", Usage: "build again what failed with the same inputs"},
@@ -50,6 +50,7 @@ type summaryInfo struct {
 	Verdicts map[string]int `json:"verdicts"`
 	Phases   int            `json:"phases_run"`
 	Failed   []string       `json:"failed,omitempty"`
+	Stopped  []string       `json:"interrupted,omitempty"`
 	Skipped  []string       `json:"not_begun,omitempty"`
 	Millis   int64          `json:"duration_ms"`
 }
@@ -57,7 +58,7 @@ type summaryInfo struct {
 func (a *app) printSummary(report flow.Report) {
 	info := summaryInfo{Schema: "git-bst.summary", Version: 1, Verdicts: map[string]int{}, Skipped: report.Skipped, Millis: report.Took.Milliseconds()}
 	for _, outcome := range report.Outcomes {
-		if !outcome.Failed {
+		if !outcome.Failed && !outcome.Interrupted {
 			info.Verdicts[string(outcome.Step.Verdict)]++
 		}
 		info.Phases += outcome.Ran
@@ -65,6 +66,9 @@ func (a *app) printSummary(report flow.Report) {
 	for _, outcome := range report.Outcomes {
 		if outcome.Failed {
 			info.Failed = append(info.Failed, outcome.Step.Element)
+		}
+		if outcome.Interrupted {
+			info.Stopped = append(info.Stopped, outcome.Step.Element)
 		}
 	}
 	if a.json {
@@ -93,7 +97,7 @@ func summaryText(info summaryInfo) string {
 	for _, other := range []struct {
 		n    int
 		text string
-	}{{len(info.Failed), "failed"}, {len(info.Skipped), "not begun"}} {
+	}{{len(info.Failed), "failed"}, {len(info.Stopped), "interrupted"}, {len(info.Skipped), "not begun"}} {
 		if other.n > 0 {
 			if text != "" {
 				text += ", "

@@ -12,8 +12,10 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/git-bst/git-bst/gitint"
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/fsx"
+	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/sandbox"
 	"github.com/git-bst/git-bst/internal/ui"
 )
@@ -119,6 +121,8 @@ func (a *app) checkGit(ctx context.Context) finding {
 func (a *app) checkRepository(ctx context.Context) finding {
 	where, err := a.gitPlace(ctx)
 	switch {
+	case errors.Is(err, gitint.ErrUnsafe):
+		return fail("repository", strings.Join(hint.Lines(err), "\n"), "%v", err)
 	case errors.Is(err, errNoRepository):
 		return warn("repository", "go to a git work tree, or make one: git init", "none here")
 	case err != nil:

@@ -32,7 +32,7 @@ var exitCodes = []struct {
 	{exitDone, "done"},
 	{exitError, "an error"},
 	{exitBuildFailed, "an element failed to build"},
-	{exitNotCached, "nothing to promote, or not cached"},
+	{exitNotCached, "not cached: what was asked for was not built, or was collected"},
 	{exitRefused, "refused as unsafe; the hint says how to insist"},
 	{exitBusy, "busy: another process holds it"},
 	{exitUsage, "wrong usage"},

@@ -19,10 +19,9 @@ func explainCommand() command {
 		about: "Prints what a build would do with the element and why: its keys, which phases are in the cache, the newest builds and in what " +
 			"their inputs differ from the present ones. With --inputs, every input that enters the build key.",
 		examples: []string{"git bst explain", "git bst explain --inputs app.bst"},
-		flags: []cli.Flag{
-			optionFlag(),
+		flags: append(placeFlags(),
 			&cli.BoolFlag{Name: "inputs", Usage: "print all that enters the build key"},
-		},
+		),
 		action: runExplain,
 	}
 }

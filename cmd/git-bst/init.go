@@ -42,6 +42,7 @@ func initialise(a *app, cc *cli.Context) error {
 	}
 	result, err := flow.Init(cc.Context, flow.InitRequest{
 		Top: where.top, Dir: dir, Name: cc.String("name"), Kind: cc.String("kind"),
+		Programs: flow.Programs{Path: filepath.SplitList(a.env("PATH"))},
 	})
 	if err != nil {
 		return err
@@ -74,11 +75,11 @@ func (a *app) printInit(r flow.InitResult) error {
 	}
 	switch {
 	case r.Existing:
-		a.talk("this is a BuildStream project already (%s)", ui.Safe(r.Project+"/project.conf"))
+		a.talk("git-bst: this is a BuildStream project already (%s)", ui.Safe(r.Project+"/project.conf"))
 	case r.Because != "":
-		a.talk("%s is of kind %s (there is %s)", r.Element, r.Kind, r.Because)
+		a.talk("git-bst: %s is of kind %s (there is %s)", r.Element, r.Kind, r.Because)
 	default:
-		a.talk("%s is of kind %s", r.Element, r.Kind)
+		a.talk("git-bst: %s is of kind %s", r.Element, r.Kind)
 	}
 	if len(r.Also) > 0 && r.Because != "" {
 		a.talk("git-bst: hint: it could be %s too: --kind", strings.Join(r.Also, ", "))

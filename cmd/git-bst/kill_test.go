@@ -61,6 +61,9 @@ func TestKilledBuild(t *testing.T) {
 			k.checkCache(round)
 			k.plain("build")
 			k.checkResult(round)
+			if round%collectEach == 0 {
+				k.collect()
+			}
 		}
 	}
 	k.checkCache(round)
@@ -71,6 +74,9 @@ func TestKilledBuild(t *testing.T) {
 	}
 	t.Logf("%d builds, seed %d, killed in: %v", round, seed, killed)
 }
+
+// collectEach is after how many rounds the cache is emptied: fsck reads all of it in every round.
+const collectEach = 20
 
 // stageRepeats is how often a build enters a stage: once a phase, or once.
 func stageRepeats(stage build.Stage) int {

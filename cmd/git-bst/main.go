@@ -62,7 +62,7 @@ type machine struct {
 // run is the program: it returns the exit code.
 func run(ctx context.Context, m machine) int {
 	a := newApp(m)
-	err := a.cli().RunContext(ctx, m.args)
+	err := a.results.check(a.cli().RunContext(ctx, m.args))
 	code := exitCode(ctx, err)
 	a.printError(err, code)
 	return code

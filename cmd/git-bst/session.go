@@ -23,16 +23,24 @@ func optionFlag() cli.Flag {
 	return &cli.StringSliceFlag{Name: "option", Aliases: []string{"o"}, Usage: "set the project's option `NAME=VALUE`"}
 }
 
-// buildFlags are for commands that may build.
-func buildFlags() []cli.Flag {
+// placeFlags are for commands that look for what is built: they find what a build with the same
+// flags has made.
+func placeFlags() []cli.Flag {
 	return []cli.Flag{
 		optionFlag(),
+		&cli.StringFlag{Name: "root", Usage: "build on `ROOT`: sysroot (what the element depends on) or host (this machine's /usr)"},
+		&cli.StringFlag{Name: "sandbox", Usage: "`KIND` of sandbox: auto, namespaces, bubblewrap or none"},
+	}
+}
+
+// buildFlags are for commands that may build.
+func buildFlags() []cli.Flag {
+	return append(placeFlags(),
 		&cli.StringFlag{Name: "builders", Usage: "build `N` elements at a time (default: one a core)"},
 		&cli.StringFlag{Name: "max-jobs", Usage: "let each element's make run `N` jobs"},
-		&cli.StringFlag{Name: "sandbox", Usage: "`KIND` of sandbox: auto, namespaces, bubblewrap or none"},
 		&cli.StringFlag{Name: "timeout", Usage: "end the build of an element that takes longer than `DURATION`, such as 90m"},
 		&cli.StringFlag{Name: "lines", Usage: "show the last `N` lines of a failed phase's log"},
-	}
+	)
 }
 
 // open opens the session for a command that only looks.

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/git-bst/git-bst/gitint"
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/hint"
 )
@@ -121,6 +122,10 @@ func (a *app) gitPlace(ctx context.Context) (gitPlace, error) {
 		return p, err
 	}
 	p.common, p.top, _ = strings.Cut(strings.TrimSuffix(string(out), "\n"), "\n")
+	if p.common == "" && err != nil && strings.Contains(err.Error(), "dubious ownership") { // LC_ALL=C: git's text is in English
+		err = fmt.Errorf("%w: %s%w", gitint.ErrUnsafe, a.dir, silent{errNoRepository})
+		return p, hint.Addf(err, "if you trust it: git config --global --add safe.directory %s", a.dir)
+	}
 	if p.common == "" {
 		err = fmt.Errorf("%w: %s", errNoRepository, a.dir)
 		return p, hint.Add(err, "to make one: git init")

@@ -34,7 +34,7 @@ func runShell(a *app, cc *cli.Context) error {
 	}
 	defer done()
 	request := flow.ShellRequest{
-		Element: element, Build: cc.Bool("build"), Command: line, Stdin: a.stdin, Stdout: a.stdout, Stderr: a.stderr,
+		Element: element, Build: cc.Bool("build"), Command: line, Stdin: a.stdin, Stdout: a.results.to, Stderr: a.stderr,
 	}
 	if file, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		request.TTY = file

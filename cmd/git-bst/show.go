@@ -30,13 +30,12 @@ func showCommand() command {
 			"git bst show --deps all --format '%{name} %{full-key}' target.bst",
 			"git bst show --deps none --format '%{vars}' target.bst",
 		},
-		flags: []cli.Flag{
-			optionFlag(),
+		flags: append(placeFlags(),
 			&cli.StringFlag{Name: "deps", Aliases: []string{"d"}, Value: "all", Usage: "`WHICH` dependencies to show: none, run, build or all"},
 			&cli.StringFlag{Name: "format", Aliases: []string{"f"}, Value: showFormat, Usage: "print each element as `FORMAT`"},
 			&cli.StringSliceFlag{Name: "except", Usage: "leave out `ELEMENT` and what only it needs"},
 			&cli.StringFlag{Name: "order", Value: "stage", Usage: "`ORDER` of the elements: stage (dependencies first) or alpha"},
-		},
+		),
 		action: runShow,
 	}
 }

@@ -14,12 +14,12 @@ func statusCommand() command {
 	return command{
 		name: "status", help: "show what a build would do, and why", args: "[ELEMENT...]", max: many,
 		about: "Prints the plan of `git bst build`, an element a line: verdict, key, name, reason. Nothing is built or fetched. An element whose " +
-			"dependencies are still to be built is unknown: its key depends on what they come to.",
+			"dependencies are still to be built is unknown: its key depends on what they come to. With -v, also the phases and all that changed.\n\n" +
+			verdictHelp,
 		examples: []string{"git bst status", "git bst status --json app.bst"},
-		flags: []cli.Flag{
-			optionFlag(),
+		flags: append(placeFlags(),
 			&cli.BoolFlag{Name: "short", Aliases: []string{"s"}, Usage: "leave out what is up to date"},
-		},
+		),
 		action: runStatus,
 	}
 }
@@ -35,7 +35,17 @@ type statusInfo struct {
 	Key     string      `json:"key,omitempty"`
 	Strict  bool        `json:"strict"`
 	Phase   int         `json:"phase,omitempty"`
+	Differs []string    `json:"differs,omitempty"`
 }
+
+// verdictHelp explains what status and build print.
+const verdictHelp = "Verdicts:\n" +
+	"  skip     its artifact is in the cache: nothing is to be done\n" +
+	"  promote  a build with the same inputs is in the cache under another name: its files are taken, nothing runs\n" +
+	"  resume   the first phases are taken from the cache, only the later ones run\n" +
+	"  clean    all phases run, from the sources on\n" +
+	"  failed   the same inputs failed before: not run again, unless with --retry\n" +
+	"  unknown  a dependency is to be built first, or sources are to be fetched"
 
 func runStatus(a *app, cc *cli.Context) error {
 	session, err := a.open(cc)
@@ -52,15 +62,37 @@ func runStatus(a *app, cc *cli.Context) error {
 			continue
 		}
 		if a.json {
-			info := statusInfo{"git-bst.status", 1, row.Element, row.Kind, string(row.Step.Verdict), row.Step.Reason, row.Key, row.Strict, row.Step.Phase}
+			info := statusInfo{"git-bst.status", 1, row.Element, row.Kind, string(row.Step.Verdict), row.Step.Reason, row.Key, row.Strict, row.Step.Phase, row.Differs}
 			if err := writeJSONLine(a.stdout, info); err != nil {
 				return err
 			}
 			continue
 		}
 		fmt.Fprintf(a.stdout, "%-8s %-8s %s: %s\n", row.Step.Verdict, brief(row.Key), ui.Safe(row.Element), ui.Safe(row.Step.Reason.Text))
+		if a.verbose {
+			a.printStatusDetails(row)
+		}
 	}
 	return nil
+}
+
+// printStatusDetails prints the phases of an element that is to be built, and all that changed.
+func (a *app) printStatusDetails(row flow.StatusRow) {
+	for _, what := range row.Differs {
+		fmt.Fprintf(a.stdout, "         changed: %s\n", ui.Safe(what))
+	}
+	if row.Step.Verdict == plan.Skip || row.Step.Verdict == plan.Promote {
+		return
+	}
+	for i, phase := range row.Phases {
+		state := "runs"
+		if row.Step.Verdict == plan.Resume && i < row.Step.Phase {
+			state = "from the cache"
+		} else if row.Step.Verdict == plan.Failed {
+			state = "does not run"
+		}
+		fmt.Fprintf(a.stdout, "         phase %s: %s\n", ui.Safe(phase.Name), state)
+	}
 }
 
 // brief is the first digits of a key, as BuildStream shows them.

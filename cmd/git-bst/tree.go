@@ -45,6 +45,7 @@ func treeCommand() command {
 				name: "checkout", help: "write a tree into a folder", args: "TREE DIR", min: 2, max: 2,
 				about:    "DIR must be empty or not exist. " + treeNames,
 				examples: []string{"git bst tree checkout v1.0 /tmp/v1.0"},
+				flags:    []cli.Flag{withGitFlag()},
 				action:   withTree("", treeCheckout),
 			},
 		},
@@ -180,9 +181,8 @@ func changeMark(op tree.Op) string {
 
 func treeCheckout(a *app, cc *cli.Context, session *flow.Session, t flow.NamedTree) error {
 	dir := a.path(cc.Args().Get(1))
-	if err := session.CheckOut(cc.Context, t, dir); err != nil {
+	if err := session.CheckOut(cc.Context, t, dir, cc.Bool("with-git")); err != nil {
 		return err
 	}
-	a.talk("%s is in %s", ui.Safe(t.Name), ui.Safe(dir))
-	return nil
+	return a.printCheckout(cc.Context, session, t.Name, dir)
 }

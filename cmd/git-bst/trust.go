@@ -37,7 +37,11 @@ func trust(a *app, cc *cli.Context) error {
 		return err
 	}
 	if cc.Bool("withdraw") {
-		if err := os.Remove(where.trustFile()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		err := fsx.CheckOwnDir(filepath.Dir(where.trustFile())) // nothing is removed elsewhere
+		if err == nil {
+			err = os.Remove(where.trustFile())
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("withdraw consent: %w", err)
 		}
 		a.talk("no consent is given any more in this clone")
@@ -92,7 +96,7 @@ func (a *app) giveTrust(file string, request config.Request, given config.Consen
 	if err != nil {
 		return fmt.Errorf("give consent: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+	if err := fsx.OwnDir(filepath.Dir(file)); err != nil {
 		return fmt.Errorf("give consent: %w", err)
 	}
 	if err := fsx.WriteFile(file, data, 0o600); err != nil {

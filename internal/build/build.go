@@ -22,23 +22,36 @@ func (e *Env) Lock(ctx context.Context, job Job) (unlock func(), err error) {
 	if err := e.writable(); err != nil {
 		return nil, fmt.Errorf("build %s: %w", job.Element, err)
 	}
-	return fsx.Lock(ctx, e.dir("locks", "build-"+job.Chain.Build))
+	path := e.dir("locks", "build-"+job.Chain.Build)
+	if unlock, err := fsx.TryLock(path); !errors.Is(err, fsx.ErrLocked) {
+		return unlock, err
+	}
+	e.note(job.Element, "waiting: another process builds the same")
+	return fsx.Lock(ctx, path)
 }
 
 // Do carries out a step under the job's lock. The element's own failure is a *Failure; any other
 // error is ours or the machine's. After success the artifact is stored under all of job.Refs, and
 // a record of the attempt too, except for Skip and Failed, which change nothing.
 func (e *Env) Do(ctx context.Context, job Job, step plan.Step) (Built, error) {
-	e.emit(Event{Kind: EventStart, Element: job.Element, Verdict: string(step.Verdict),
-		Reason: step.Reason.Text, Code: string(step.Reason.Code), Key: job.key()})
+	if step.Verdict != plan.Failed { // nothing begins then: the failure is all there is to tell
+		e.emit(Event{Kind: EventStart, Element: job.Element, Verdict: string(step.Verdict),
+			Reason: step.Reason.Text, Code: string(step.Reason.Code), Key: job.key()})
+	}
 	started := e.Now()
 	built, err := e.do(ctx, job, step)
 	built.Took = e.Now().Sub(started)
 	var failure *Failure
 	switch {
+	case err != nil && ctx.Err() != nil:
+		e.emit(Event{Kind: EventInterrupted, Element: job.Element, Duration: built.Took, Key: job.key()})
 	case errors.As(err, &failure):
-		e.emit(Event{Kind: EventFailed, Element: job.Element, Phase: failure.Phase, LogPath: failure.Log, Command: failure.Command,
-			ExitCode: failure.ExitCode, Signal: failure.Signal, Lines: failure.Tail, Duration: built.Took, Reason: failure.Summary(), Key: job.key()})
+		event := Event{Kind: EventFailed, Element: job.Element, Phase: failure.Phase, LogPath: failure.Log, Command: failure.Command,
+			ExitCode: failure.ExitCode, Signal: failure.Signal, Lines: failure.Tail, Duration: built.Took, Reason: failure.Summary(), Key: job.key()}
+		if failure.Replayed {
+			event.Verdict, event.Code, event.Reason = string(step.Verdict), string(step.Reason.Code), step.Reason.Text
+		}
+		e.emit(event)
 	case err == nil && step.Verdict != plan.Skip:
 		e.emit(Event{Kind: EventDone, Element: job.Element, Verdict: string(step.Verdict), Duration: built.Took, Key: job.key()})
 	}

@@ -7,12 +7,13 @@ type EventKind string
 
 // The kinds of events, in the order in which one element's appear.
 const (
-	EventStart   EventKind = "start"   // the element's step begins; Verdict and Reason are set
-	EventPhase   EventKind = "phase"   // a phase begins to run; LogPath is set
-	EventNote    EventKind = "note"    // something worth knowing; Lines are set
-	EventDone    EventKind = "done"    // the element has its artifact; Duration is set
-	EventFailed  EventKind = "failed"  // the element's own commands failed; see Failure's fields
-	EventSkipped EventKind = "skipped" // nothing was to be done
+	EventStart       EventKind = "start"       // the element's step begins; Verdict and Reason are set
+	EventPhase       EventKind = "phase"       // a phase begins to run; LogPath is set
+	EventNote        EventKind = "note"        // something worth knowing; Lines are set
+	EventDone        EventKind = "done"        // the element has its artifact; Duration is set
+	EventFailed      EventKind = "failed"      // the element's own commands failed; see Failure's fields
+	EventInterrupted EventKind = "interrupted" // the user ended it
+	EventSkipped     EventKind = "skipped"     // nothing was to be done
 )
 
 // Event is something that happened to an element while a plan is carried out.

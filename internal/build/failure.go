@@ -23,7 +23,7 @@ func (e *Env) failure(job Job, phase, command string, result sandbox.Result, log
 	}
 	return &Failure{
 		Element: job.Element, Phase: phase, Command: command, ExitCode: result.ExitCode,
-		Signal: signalName(result.Signal), Result: outcome, Log: log.path, Tail: log.tail(e.LogLines),
+		Signal: signalName(result.Signal), Result: outcome, Log: log.path, Tail: log.tail(e.LogLines), Limit: e.Timeout,
 	}
 }
 
@@ -65,6 +65,9 @@ func (f *Failure) Summary() string {
 	case record.Interrupted:
 		return "was interrupted"
 	case record.Timeout:
+		if f.Limit > 0 {
+			return fmt.Sprintf("took longer than %s (build.timeout)", f.Limit)
+		}
 		return "took longer than build.timeout"
 	case record.Machine:
 		return "failed for want of memory or disk"

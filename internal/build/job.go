@@ -76,6 +76,7 @@ type Failure struct {
 	Tail     []string // its last lines
 	Record   string
 	Replayed bool
+	Limit    time.Duration // of build.timeout, where it took longer; 0 where that is not known
 }
 
 // Error implements error in one line.

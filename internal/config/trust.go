@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/git-bst/git-bst/internal/fsx"
 	"github.com/git-bst/git-bst/internal/hint"
 )
 
@@ -60,14 +61,19 @@ type GivenForOne struct {
 
 const consentsVersion = 1
 
-// ReadConsents reads the file. One that does not exist is no consent at all.
+// ReadConsents reads the file. One that does not exist is no consent at all. Only this user's own
+// file in this user's own folder says what this user agreed to: else the error is fsx.ErrForeign.
 func ReadConsents(file string) (Consents, error) {
-	data, err := os.ReadFile(file)
+	err := fsx.CheckOwnDir(filepath.Dir(file))
+	var data []byte
+	if err == nil {
+		data, err = fsx.ReadOwn(file)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return Consents{Version: consentsVersion}, nil
 	}
 	if err != nil {
-		return Consents{}, fmt.Errorf("read consents: %w", err)
+		return Consents{}, hint.Addf(fmt.Errorf("read consents: %w", err), "look at it, then remove it: ls -ld %s %s", filepath.Dir(file), file)
 	}
 	var c Consents
 	if err := json.Unmarshal(data, &c); err != nil {

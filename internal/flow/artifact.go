@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -20,58 +18,6 @@ import (
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/tree"
 )
-
-// ArtifactRow is one artifact of the cache.
-type ArtifactRow struct {
-	Ref  artifact.Ref
-	Used time.Time
-}
-
-// Artifacts lists the artifacts whose reference, or element's name, matches one of the patterns
-// (all without patterns). In a pattern * and ? are as in a shell, and * takes slashes too.
-func (s *Session) Artifacts(ctx context.Context, patterns []string) ([]ArtifactRow, error) {
-	listed, err := s.env.Artifacts.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var rows []ArtifactRow
-	for _, one := range listed {
-		if matches(patterns, one.Ref) {
-			rows = append(rows, ArtifactRow{one.Ref, one.Used})
-		}
-	}
-	return rows, nil
-}
-
-func matches(patterns []string, ref artifact.Ref) bool {
-	for _, pattern := range patterns {
-		name := artifact.NormalName(pattern)
-		if strings.HasSuffix(pattern, ".bst") && !strings.ContainsAny(pattern, "*?[") && !ref.IsBuild() && artifact.NormalName(ref.Element) == name {
-			return true
-		}
-		if ok, err := path.Match(strings.ReplaceAll(pattern, "/", ":"), strings.ReplaceAll(ref.String(), "/", ":")); err == nil && ok {
-			return true
-		}
-	}
-	return len(patterns) == 0
-}
-
-var keyText = regexp.MustCompile(`\A[0-9a-f]{64}\z`)
-
-// parseRef reads what Ref.String writes; ok is false for anything else.
-func parseRef(text string) (ref artifact.Ref, ok bool) {
-	parts := strings.Split(text, "/")
-	if !keyText.MatchString(parts[len(parts)-1]) {
-		return artifact.Ref{}, false
-	}
-	switch {
-	case len(parts) == 2 && parts[0] == "build":
-		return artifact.BuildRef(parts[1]), true
-	case len(parts) == 3:
-		return artifact.Ref{Project: parts[0], Element: parts[1] + ".bst", Key: parts[2]}, true
-	}
-	return artifact.Ref{}, false
-}
 
 // Found is an artifact that was asked for.
 type Found struct {
@@ -85,10 +31,15 @@ type Found struct {
 // Artifact finds the artifact of an element as it is now, or of a reference. ErrNotCached when it
 // is not in the cache.
 func (s *Session) Artifact(ctx context.Context, name string) (Found, error) {
-	if ref, ok := parseRef(name); ok {
+	ref, ok, err := s.findRef(ctx, name)
+	if err != nil {
+		return Found{}, err
+	}
+	if ok {
 		entry, err := s.env.Artifacts.Get(ctx, ref)
 		if errors.Is(err, cas.ErrNotFound) {
-			return Found{}, fmt.Errorf("%w: artifact %s: %w", ErrNotCached, name, err)
+			err := fmt.Errorf("%w: artifact %s: %w", ErrNotCached, name, err)
+			return Found{}, hint.Add(err, "to see all that are there: git bst artifact list")
 		}
 		return s.found(ctx, Found{Name: name, Entry: entry}, err)
 	}
@@ -240,7 +191,7 @@ func refuseGit(ctx context.Context, store cas.Store, root digest.Digest) error {
 	return tree.Walk(ctx, store, root, func(path string, _ tree.Entry) error {
 		if name := path[strings.LastIndexByte(path, '/')+1:]; strings.EqualFold(name, ".git") {
 			err := fmt.Errorf("%w: it holds %s, which git would obey there", ErrRefused, path)
-			return hint.Add(err, "to write it all the same: git bst artifact checkout --with-git")
+			return hint.Add(err, "to write it all the same, give the checkout the flag --with-git")
 		}
 		return nil
 	})
@@ -249,9 +200,14 @@ func refuseGit(ctx context.Context, store cas.Store, root digest.Digest) error {
 // DeleteArtifact removes references; the blobs go with the next collection. It returns those that
 // were removed.
 func (s *Session) DeleteArtifact(ctx context.Context, name string) ([]artifact.Ref, error) {
-	if ref, ok := parseRef(name); ok {
+	ref, ok, err := s.findRef(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
 		if _, err := s.env.Artifacts.Peek(ref); errors.Is(err, cas.ErrNotFound) { // what can't be read can be deleted
-			return nil, fmt.Errorf("%w: artifact %s", ErrNotCached, name)
+			err := fmt.Errorf("%w: no such reference: %s", ErrNotCached, name)
+			return nil, hint.Add(err, "to see all: git bst artifact list")
 		}
 		return []artifact.Ref{ref}, s.env.Artifacts.Delete(ref)
 	}
@@ -271,22 +227,19 @@ func (s *Session) DeleteArtifact(ctx context.Context, name string) ([]artifact.R
 	return refs, nil
 }
 
-// Log writes the logs of an element's newest attempt with its present inputs, failed ones too, or
-// of a reference's build, each after a line that names its phase.
-func (s *Session) Log(ctx context.Context, name string, to io.Writer) error {
+// Logs calls yield for each log of an element's newest attempt with its present inputs, failed ones
+// too, or of a reference's build, with its name and text.
+func (s *Session) Logs(ctx context.Context, name string, yield func(name string, text io.Reader) error) error {
 	logs, err := s.logs(ctx, name)
 	if err != nil {
 		return err
 	}
 	for _, log := range logs {
-		if _, err := fmt.Fprintf(to, "=== %s\n", log.Name); err != nil {
-			return err
-		}
 		reader, err := s.cas.Open(ctx, log.Digest)
 		if err != nil {
 			return fmt.Errorf("read the log %s: %w", log.Name, err)
 		}
-		_, err = io.Copy(to, reader)
+		err = yield(log.Name, reader)
 		if err := errors.Join(err, reader.Close()); err != nil {
 			return fmt.Errorf("read the log %s: %w", log.Name, err)
 		}
@@ -302,7 +255,7 @@ func (s *Session) logs(ctx context.Context, name string) ([]artifact.Log, error)
 	if !errors.Is(err, ErrNotCached) {
 		return nil, err
 	}
-	if _, ok := parseRef(name); ok {
+	if _, ok, refErr := s.findRef(ctx, name); ok || refErr != nil {
 		return nil, err
 	}
 	rec, recErr := s.Newest(ctx, name)

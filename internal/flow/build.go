@@ -14,6 +14,7 @@ import (
 	"github.com/git-bst/git-bst/internal/project"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/source"
+	"github.com/git-bst/git-bst/keys"
 )
 
 // BuildRequest is what to build and how.
@@ -29,8 +30,10 @@ type Outcome struct {
 	Key    string // strict key, or the key of the artifact
 	Strict bool   // whether Key is BuildStream's
 	Failed bool   // its commands failed, or it could not be built
-	Ran    int    // phases that ran
-	Took   time.Duration
+	// Interrupted: the user ended it; then it is not Failed.
+	Interrupted bool
+	Ran         int // phases that ran
+	Took        time.Duration
 }
 
 // Report is what a build came to, in the order of the elements.
@@ -99,16 +102,30 @@ func (s *Session) failures(report Report, err error) (Report, error) {
 	}
 	if len(report.Failures) > 0 {
 		failure := report.Failures[0]
-		err := fmt.Errorf("%w: %w", ErrBuildFailed, failure)
-		if failure.Replayed {
-			return report, hint.Addf(err, "to build it again with the same inputs: git bst build --retry %s", failure.Element)
-		}
-		if failure.Result == record.Machine {
-			return report, hint.Addf(err, "make room, then: git bst build %s; what the cache may give back: git bst cache gc", failure.Element)
-		}
-		return report, hint.Addf(err, "to look into its build tree: git bst shell --build %s", failure.Element)
+		return report, s.hintFailure(fmt.Errorf("%w: %w", ErrBuildFailed, failure), failure)
 	}
 	return report, nil
+}
+
+// hintFailure says what can be done about an element that failed.
+func (s *Session) hintFailure(err error, failure *build.Failure) error {
+	if failure.ExitCode == 127 && failure.Command == "" && s.config.Build.Root != keys.RootHost {
+		return hintNoShell(err, failure.Element)
+	}
+	if failure.Result == record.Machine {
+		return hint.Addf(err, "make room, then: git bst build %s; what the cache may give back: git bst cache gc", failure.Element)
+	}
+	look := "to look into its build tree: git bst shell --build " + failure.Element
+	if failure.Replayed {
+		return hint.Add(err, look, "to build it again with the same inputs: git bst build --retry "+failure.Element)
+	}
+	return hint.Add(err, look)
+}
+
+// hintNoShell is for a sysroot in which no command can be started.
+func hintNoShell(err error, element string) error {
+	return hint.Add(err, "no build dependency of "+element+" brings a shell (sh): add one to its build-depends, such as an import of a root file system",
+		"or build on this machine's own system: git config bst.build.root host")
 }
 
 func unjoin(err error) []error {
@@ -172,7 +189,9 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 		return fmt.Errorf("build %s: %w", n.element.Name, err)
 	}
 	built, err := s.env.Do(ctx, job, step)
-	*outcome = Outcome{Step: step, Key: job.Refs[0].Key, Strict: job.Strict != "", Ran: built.Ran, Took: built.Took, Failed: err != nil}
+	*outcome = Outcome{Step: step, Key: job.Refs[0].Key, Strict: job.Strict != "", Ran: built.Ran, Took: built.Took}
+	outcome.Interrupted = err != nil && ctx.Err() != nil
+	outcome.Failed = err != nil && !outcome.Interrupted
 	if err != nil {
 		var failure *build.Failure
 		if errors.As(err, &failure) {
@@ -296,6 +315,8 @@ type StatusRow struct {
 	Step    plan.Step
 	Key     string // "" while unknown
 	Strict  bool
+	Phases  []plan.Phase
+	Differs []string // from the nearest earlier build with other inputs
 }
 
 // Status plans elements and all that they need, and carries nothing out. What depends on an
@@ -315,7 +336,10 @@ func (s *Session) Status(ctx context.Context, elements []string, asked Asked) ([
 		if err != nil {
 			return nil, fmt.Errorf("plan %s: %w", n.element.Name, err)
 		}
-		row := StatusRow{Element: n.element.Name, Kind: n.element.Kind, Step: plan.Make(facts), Key: job.Strict, Strict: job.Strict != ""}
+		row := StatusRow{Element: n.element.Name, Kind: n.element.Kind, Step: plan.Make(facts), Key: job.Strict, Strict: job.Strict != "", Phases: facts.Phases}
+		if facts.Previous != nil && (row.Step.Verdict == plan.Clean || row.Step.Verdict == plan.Resume) {
+			row.Differs = facts.Previous.Differs
+		}
 		if row.Key == "" && len(job.Refs) > 0 {
 			row.Key = job.Refs[0].Key
 		}

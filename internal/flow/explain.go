@@ -107,7 +107,7 @@ func (s *Session) explainInputs(ctx context.Context, g *graph, n *node, explaine
 func (s *Session) whyNoStrict(n *node) string {
 	for _, id := range n.sources {
 		if id.InPlace {
-			return "its source is this work tree, which BuildStream could not name (rule 7)"
+			return "its source is this work tree, which BuildStream could not name"
 		}
 		if !id.Resolved {
 			return "its " + id.Kind + " source has no ref"
@@ -117,7 +117,7 @@ func (s *Session) whyNoStrict(n *node) string {
 	case n.names.Strict == "":
 		return "something that it depends on has none"
 	case n.onHost:
-		return "it is built on this host's system, so BuildStream's key does not say what it is (rule 10)"
+		return "it is built on this host's system, so BuildStream's key does not say what it is"
 	}
 	return ""
 }

@@ -26,13 +26,6 @@ var tools = []string{
 	"make", "meson", "mold", "ninja", "perl", "pkg-config", "python3", "ranlib", "rustc", "sh", "strip",
 }
 
-// searched are the folders in which compilers, linkers and pkg-config look by themselves. A file
-// that was put there by hand belongs to no package.
-var searched = []string{
-	"/usr/include", "/usr/include/*-linux-*", "/usr/lib", "/usr/lib64", "/usr/lib/*-linux-*",
-	"/usr/lib/pkgconfig", "/usr/lib64/pkgconfig", "/usr/lib/*-linux-*/pkgconfig", "/usr/share/pkgconfig", "/usr/share/aclocal",
-}
-
 // host returns the fingerprint of the host's system, taken once a session (rule 10).
 func (s *Session) host(ctx context.Context, g *graph) (host, error) {
 	s.hostMu.Lock()
@@ -58,18 +51,12 @@ func (s *Session) host(ctx context.Context, g *graph) (host, error) {
 	return seen, nil
 }
 
-// searched returns the folders that builds search: those of every element's PATH, and the compilers'.
+// searched returns the folders that builds search for programs: those of every element's PATH.
 func (g *graph) searched() []string {
 	var folders []string
 	for _, n := range g.nodes {
 		if n.recipe.RunsCommands {
 			folders = append(folders, filepath.SplitList(n.element.Environment["PATH"])...)
-		}
-	}
-	for _, pattern := range searched {
-		found, err := filepath.Glob(pattern)
-		if err == nil {
-			folders = append(folders, found...)
 		}
 	}
 	slices.Sort(folders)

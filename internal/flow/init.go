@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/project"
 )
 
 var (
@@ -27,6 +29,8 @@ type InitRequest struct {
 	Dir  string // where the user stands, in Top, absolute
 	Name string // of the project and its element; "" for the name of the folder Top
 	Kind string // one of InitKinds; "" to find out
+	// Programs is where the programs are that builds run.
+	Programs Programs
 }
 
 // InitResult says what Init did.
@@ -48,7 +52,7 @@ type InitResult struct {
 // a known build system it returns ErrUnknownKind. It runs nothing.
 func Init(ctx context.Context, request InitRequest) (InitResult, error) {
 	if project, ok := existingProject(request); ok {
-		return initExisting(request, project)
+		return initExisting(ctx, request, project)
 	}
 	found, err := detect(request.Top)
 	if err != nil {
@@ -72,8 +76,9 @@ func Init(ctx context.Context, request InitRequest) (InitResult, error) {
 		}
 	}
 	element, hints := elementText(request.Top, chosen.kind)
-	result.Hints = hints
 	folder := elementFolder(request.Top)
+	path, missing := request.Programs.environmentPath(chosen.kind, folder+"/"+result.Element)
+	element, result.Hints = withPath(element, path), append(missing, hints...)
 	err = writeNew(ctx, request.Top, &result, []newFile{
 		{"project.conf", projectText(name, folder, chosen.kind)},
 		{folder + "/" + result.Element, element},
@@ -100,13 +105,23 @@ func existingProject(request InitRequest) (string, bool) {
 	}
 }
 
-func initExisting(request InitRequest, project string) (InitResult, error) {
-	result := InitResult{Existing: true, Project: project}
-	if request.Kind != "" || request.Name != "" {
-		err := fmt.Errorf("make a project: %w: %s", ErrExists, filepath.Join(request.Top, project, "project.conf"))
-		return result, hint.Add(err, "for the BuildStream project that is there: git bst init, without --kind and --name")
+func initExisting(ctx context.Context, request InitRequest, conf string) (InitResult, error) {
+	result := InitResult{Existing: true, Project: conf}
+	dir := filepath.Join(request.Top, filepath.FromSlash(conf))
+	if _, err := project.Load(ctx, project.Request{Dir: dir, ConfigOnly: true}); err != nil {
+		return result, fmt.Errorf("read the project in %s: %w", dir, err)
 	}
-	return result, writeNew(context.Background(), request.Top, &result, []newFile{{".git-bst.toml", existingSettingsText(project)}})
+	if exists(request.Top, config.RepositoryFile) {
+		err := fmt.Errorf("make a project: %w: %s and project.conf", ErrExists, config.RepositoryFile)
+		return result, hint.Add(err, "this repository is set up already; next: git bst build", "its settings: git bst config --show-origin",
+			"to begin anew, move project.conf, the elements and "+config.RepositoryFile+" away first")
+	}
+	if request.Kind != "" || request.Name != "" {
+		err := fmt.Errorf("make a project: %w: %s", ErrExists, filepath.Join(dir, "project.conf"))
+		return result, hint.Add(err, "for the BuildStream project that is there: git bst init, without --kind and --name",
+			"to begin anew, move project.conf away first")
+	}
+	return result, writeNew(ctx, request.Top, &result, []newFile{{config.RepositoryFile, existingSettingsText(conf)}})
 }
 
 // projectName makes a name that BuildStream takes: letters, digits, "-" and "_", with no digit in

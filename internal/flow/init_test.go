@@ -47,7 +47,8 @@ func TestInitDetects(t *testing.T) {
 		{"own configure", map[string]string{"configure": "#!/bin/sh\n", "CMakeLists.txt": "", "Makefile": ""}, "configure", "configure", "- ./configure --prefix=\"%{prefix}\"\n", ""},
 		{"cmake", map[string]string{"CMakeLists.txt": ""}, "cmake", "CMakeLists.txt", "kind: cmake\n", ""},
 		{"cargo", map[string]string{"Cargo.toml": ""}, "cargo", "Cargo.toml", "cargo build --release", "cargo vendor"},
-		{"cargo, vendored", map[string]string{"Cargo.toml": "", "vendor/x/y": ""}, "cargo", "Cargo.toml", "kind: manual", ""},
+		{"cargo, vendored", map[string]string{"Cargo.toml": "", "Cargo.lock": "", "vendor/x/y": ""}, "cargo", "Cargo.toml", "kind: manual", ""},
+		{"cargo, not locked", map[string]string{"Cargo.toml": "", "vendor/x/y": ""}, "cargo", "Cargo.toml", "kind: manual", "cargo generate-lockfile"},
 		{"go", map[string]string{"go.mod": "module x\nrequire y v1.0.0\n"}, "go", "go.mod", "go build", "go mod vendor"},
 		{"go, vendored", map[string]string{"go.mod": "module x\nrequire y v1.0.0\n", "vendor/modules.txt": ""}, "go", "go.mod", "go build", ""},
 		{"go, no dependencies", map[string]string{"go.mod": "module x\n"}, "go", "go.mod", "go build", ""},
@@ -105,6 +106,37 @@ func TestInitOverwritesNothing(t *testing.T) {
 	}
 }
 
+// Programs that builds find only with a PATH get one; those that builds can't see get advice.
+func TestInitFindsPrograms(t *testing.T) {
+	machine := workTree(t, "machine", map[string]string{"usr/bin/x": "", "usr/local/go/bin/go": "", "home/.cargo/bin/cargo": "",
+		"home/.rustup/toolchains/stable/bin/cargo": "", "home/sdk/bin/meson": ""})
+	programs := flow.Programs{Builds: []string{machine + "/usr/bin"}, Shown: []string{machine + "/usr"},
+		Path: []string{machine + "/usr/local/go/bin", machine + "/home/.cargo/bin", machine + "/home/sdk/bin"}}
+	for _, file := range []string{"usr/local/go/bin/go", "home/.cargo/bin/cargo", "home/sdk/bin/meson"} {
+		if err := os.Chmod(filepath.Join(machine, file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, test := range []struct{ kind, element, hint string }{
+		{"go", "\nenvironment:\n  PATH: " + machine + "/usr/local/go/bin:" + machine + "/usr/bin\n  GOCACHE:", ""},
+		{"cargo", "kind: manual", "bst.build.host-paths " + machine + "/home/.rustup/toolchains/stable, and put into elements/x.bst: environment: {PATH: \"" + machine + "/home/.rustup/toolchains/stable/bin:"},
+		{"meson", "kind: meson", "builds don't see meson, as it is in " + machine + "/home/sdk/bin: "},
+		{"make", "kind: make", "there is no make on this machine"},
+	} {
+		top := workTree(t, "x", map[string]string{"README": "", "vendor/modules.txt": ""})
+		result, err := flow.Init(context.Background(), flow.InitRequest{Top: top, Dir: top, Kind: test.kind, Programs: programs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if element := read(t, top, "elements/x.bst"); !strings.Contains(element, test.element) {
+			t.Errorf("%s:\n%s", test.kind, element)
+		}
+		if hints := strings.Join(result.Hints, "\n"); !strings.Contains(hints, test.hint) {
+			t.Errorf("%s: hints %q, want %q", test.kind, hints, test.hint)
+		}
+	}
+}
+
 func TestInitLeavesNothingBehind(t *testing.T) {
 	if os.Getuid() == 0 {
 		// Permissions don't bind the superuser: a cancelled context stops in the middle instead.
@@ -137,7 +169,7 @@ func TestInitUsesAFreeFolder(t *testing.T) {
 }
 
 func TestInitInAProject(t *testing.T) {
-	top := workTree(t, "x", map[string]string{"sub/project.conf": "name: y\n", "sub/elements/a.bst": "", "Makefile": ""})
+	top := workTree(t, "x", map[string]string{"sub/project.conf": "name: y\nmin-version: 2.0\n", "sub/elements/a.bst": "", "Makefile": ""})
 	result, err := flow.Init(context.Background(), flow.InitRequest{Top: top, Dir: filepath.Join(top, "sub", "elements")})
 	if err != nil || !result.Existing || result.Project != "sub" || !slices.Equal(result.Written, []string{".git-bst.toml"}) {
 		t.Fatalf("%+v, %v", result, err)

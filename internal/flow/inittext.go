@@ -124,10 +124,14 @@ environment:
 const noNetwork = "builds have no network: "
 
 func cargoHints(top string) []string {
-	if exists(top, "vendor") {
-		return nil
+	var hints []string
+	if !exists(top, "Cargo.lock") {
+		hints = append(hints, "there is no Cargo.lock, which builds take their versions from: cargo generate-lockfile, and don't have git ignore it")
 	}
-	return []string{noNetwork + "if it has dependencies, vendor and commit them: cargo vendor (it prints what goes to .cargo/config.toml)"}
+	if exists(top, "vendor") {
+		return hints
+	}
+	return append(hints, noNetwork+"if it has dependencies, vendor and commit them: cargo vendor (it prints what goes to .cargo/config.toml)")
 }
 
 func goHints(top string) []string {

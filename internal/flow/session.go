@@ -104,6 +104,9 @@ func OpenStores(ctx context.Context, options Options) (*Session, error) {
 }
 
 func (s *Session) openStores(ctx context.Context) error {
+	if err := s.checkCacheDir(ctx); err != nil {
+		return err
+	}
 	dir := s.config.Cache.Dir
 	store, err := cas.OpenLocal(filepath.Join(dir, "cas"), cas.Options{})
 	if err != nil {

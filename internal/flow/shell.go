@@ -54,6 +54,9 @@ func (s *Session) Shell(ctx context.Context, request ShellRequest) (int, error) 
 	if err != nil {
 		return 0, fmt.Errorf("enter %s: %w", n.element.Name, err)
 	}
+	if result.ExitCode == 127 && len(request.Command) == 0 && s.config.Build.Root != keys.RootHost {
+		return 0, hintNoShell(fmt.Errorf("enter %s: there is no sh in it", n.element.Name), n.element.Name)
+	}
 	return result.ExitCode, nil
 }
 

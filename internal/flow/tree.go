@@ -142,16 +142,10 @@ func (s *Session) DiffTrees(ctx context.Context, a, b NamedTree) ([]tree.Change,
 	return changes, nil
 }
 
-// CheckOut writes a tree into a folder that is empty or does not exist.
-func (s *Session) CheckOut(ctx context.Context, t NamedTree, dir string) error {
+// CheckOut writes a tree into a folder that is empty or does not exist; withGit as for artifacts.
+func (s *Session) CheckOut(ctx context.Context, t NamedTree, dir string, withGit bool) error {
 	if err := s.ensure(ctx, t); err != nil {
 		return fmt.Errorf("check out %s: %w", t.Name, err)
 	}
-	if err := refuseGit(ctx, s.cas, t.Root); err != nil {
-		return fmt.Errorf("check out %s: %w", t.Name, err)
-	}
-	if err := tree.Export(ctx, s.cas, t.Root, dir, tree.ExportOptions{Default: time.Unix(build.SourceTime, 0)}); err != nil {
-		return fmt.Errorf("check out %s: %w", t.Name, err)
-	}
-	return nil
+	return s.export(ctx, t.Root, dir, withGit, tree.ExportOptions{Default: time.Unix(build.SourceTime, 0)})
 }

@@ -82,10 +82,10 @@ func sleep(ctx context.Context, d time.Duration) error {
 }
 
 func openLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o666)
 	if err != nil {
 		// On a read-only file system an existing file still serves.
-		if ro, roErr := os.Open(path); roErr == nil {
+		if ro, roErr := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0); roErr == nil {
 			return ro, nil
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, cause(err))

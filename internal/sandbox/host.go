@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/git-bst/git-bst/internal/digest"
@@ -38,27 +39,52 @@ type Host struct {
 	Lines []string
 }
 
-// maxEntries is how many files a fingerprint looks at in one folder outside the package
-// database; beyond them only folders are, whose times change with names in them. 20 000 take
-// about 20 ms; only machine images for CI have more.
-const maxEntries = 50_000
+// systemFolders are the folders of /usr, beside PATH's, in which compilers, linkers, pkg-config,
+// cmake and aclocal look by themselves. A file that was put there by hand belongs to no package.
+var systemFolders = []struct {
+	glob string
+	how  counting
+}{
+	{"/usr/include", searched},
+	{"/usr/lib", oneLevel}, {"/usr/lib32", oneLevel}, {"/usr/lib64", oneLevel}, {"/usr/libx32", oneLevel}, {"/usr/lib/*-linux-*", oneLevel},
+	{"/usr/lib*/pkgconfig", searched}, {"/usr/lib/*-linux-*/pkgconfig", searched}, {"/usr/share/pkgconfig", searched},
+	{"/usr/lib*/cmake", searched}, {"/usr/lib/*-linux-*/cmake", searched}, {"/usr/share/cmake*", searched}, {"/usr/share/aclocal*", searched},
+	{"/usr/lib*/*", fewNames}, {"/usr/libexec/*", fewNames}, {"/usr/share/*", fewNames},
+}
+
+// deep are the folders among fewNames of which all levels count: those of compilers and
+// interpreters, whose modules and headers lie deeper.
+var deep = []string{
+	"*-linux-*", "aclocal*", "cmake*", "clang*", "gcc*", "ghc*", "go*", "guile*", "jvm", "llvm*", "lua*", "node_modules", "nodejs",
+	"ocaml*", "perl*", "php*", "pkgconfig", "python*", "R", "ruby*", "rustlib", "tcl*",
+}
+
+// unread are folders of /usr that builds do not read, however full they are.
+var unread = []string{"doc", "fonts", "icons", "info", "locale", "man", "sounds", "debug", "firmware"}
 
 // Fingerprint reads the host's part of a build's inputs: the processor's kind, the package
-// database, alternatives, what is shown of /etc, /usr/local, /opt, the folders of Path and the
-// named tools. It runs nothing. What does not exist is said not to. Not seen: a file changed in
-// place in /usr outside these folders, with the package database unchanged.
+// database, alternatives, what is shown of /etc, /usr/local, /opt, Extra, the folders of Path, the
+// system's folders of headers and libraries, and the named tools. It runs nothing. What does not
+// exist is said not to. What belongs to no package, as far as that is known, counts by content,
+// so that equal machines have equal fingerprints; the rest by size and time.
+//
+// Not seen: a package's file that was changed in place (not exchanged) in /usr, unless it is a
+// program, a library or a named tool; any file that was changed so in other folders of /usr, as
+// in those of interpreters' modules; and what was exchanged or added more than three levels down
+// there, unless in a folder of deep.
 //
 // The two points of the package whose results enter keys are this function and HostRoot's
 // layout: what is shown there must be looked at here.
 func Fingerprint(ctx context.Context, options HostOptions) (Host, error) {
-	r := reader{root: orElse(options.Root, "/"), cache: openCache(options)}
+	r := newReader(options)
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
 		return Host{}, fmt.Errorf("fingerprint host: %w", err)
 	}
-	r.add("host 1") // the version of this list
+	r.add("host 2") // the version of this list
 	r.add("machine %s", unix.ByteSliceToString(name.Machine[:]))
-	steps := []func(HostOptions) error{r.packages, r.alternatives, r.etc, r.folders, r.path, r.tools}
+	look := func(HostOptions) error { return r.look(ctx) }
+	steps := []func(HostOptions) error{r.packages, r.alternatives, r.etc, r.folders, r.path, r.system, look, r.tools}
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
 			return Host{}, err
@@ -73,9 +99,23 @@ func Fingerprint(ctx context.Context, options HostOptions) (Host, error) {
 
 // reader collects the lines.
 type reader struct {
-	root  string
-	cache *statCache
-	lines []string
+	root     string
+	cache    *statCache
+	memory   string // the file with what is remembered of areas, "" if none
+	contents *contents
+	owners   *owners
+	areas    []area
+	lines    []string
+}
+
+func newReader(options HostOptions) *reader {
+	r := &reader{root: orElse(options.Root, "/"), cache: openCache(options)}
+	r.contents, r.owners = &contents{now: r.cache.now, limit: maxContent}, &owners{root: r.root}
+	if options.CacheDir != "" {
+		r.memory = filepath.Join(options.CacheDir, "host-areas-1")
+		r.contents.file = filepath.Join(options.CacheDir, "host-contents-1.json")
+	}
+	return r
 }
 
 func (r *reader) add(format string, args ...any) {
@@ -101,13 +141,25 @@ func (r *reader) alternatives(HostOptions) error {
 	return nil
 }
 
+// area adds an area, if there is anything of that name.
+func (r *reader) area(name string, how counting) (bool, error) {
+	found, err := present(r.at(name))
+	if err != nil {
+		return false, fmt.Errorf("look at %s: %w", name, err)
+	}
+	if found {
+		r.areas = append(r.areas, area{name, r.at(name), how})
+	}
+	return found, nil
+}
+
 // etc is what a HostRoot shows of /etc.
 func (r *reader) etc(HostOptions) error {
 	for _, name := range etcNames {
 		if name == "alternatives" {
 			continue
 		}
-		if err := r.folder("/etc/"+name, ifThere); err != nil {
+		if _, err := r.area("/etc/"+name, wholly); err != nil {
 			return err
 		}
 	}
@@ -123,13 +175,13 @@ func (r *reader) folders(options HostOptions) error {
 			continue
 		}
 		if err != nil { // a file, or not ours to read, and so not the build's either
-			if err := r.folder(top, ifThere); err != nil {
+			if _, err := r.area(top, wholly); err != nil {
 				return err
 			}
 			continue
 		}
 		for _, entry := range entries {
-			if err := r.folder(filepath.Join(top, entry.Name()), ifThere); err != nil {
+			if _, err := r.area(filepath.Join(top, entry.Name()), wholly); err != nil {
 				return err
 			}
 		}
@@ -143,17 +195,111 @@ func (r *reader) path(options HostOptions) error {
 		if !filepath.IsAbs(folder) || under(folder, "/usr/local") || under(folder, "/opt") {
 			continue
 		}
-		if real, err := os.Readlink(r.at(folder)); err == nil { // /bin -> usr/bin
+		real, ok := r.resolve(folder)
+		if ok && real != filepath.Clean(folder) { // /bin -> usr/bin
 			r.add("path %s -> %s", folder, real)
-			if slices.Contains(options.Path, filepath.Join("/", real)) {
+			if slices.Contains(options.Path, real) {
 				continue
 			}
 		}
-		if err := r.folder(folder, oneLevel); err != nil {
+		found, err := false, error(nil)
+		if ok {
+			found, err = r.area(real, oneLevel)
+		}
+		if err != nil {
 			return err
+		}
+		if !found {
+			r.add("folder %s is not there", folder)
 		}
 	}
 	return nil
+}
+
+// system are the folders that builds read besides. A link counts as one.
+func (r *reader) system(HostOptions) error {
+	for _, folder := range systemFolders {
+		found, err := filepath.Glob(r.at(folder.glob))
+		if err != nil {
+			return err
+		}
+		for _, path := range found {
+			info, err := os.Lstat(path)
+			name := r.inside(path)
+			how := folder.how
+			if err != nil || how.levels == fewNames.levels && (!info.IsDir() || matches(unread, name)) {
+				continue // files of /usr/lib count already
+			}
+			if how.levels == fewNames.levels && matches(deep, name) {
+				how = names
+			}
+			r.areas = append(r.areas, area{name, path, how})
+		}
+	}
+	return nil
+}
+
+// matches reports whether one of the patterns is for the last part of a path.
+func matches(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		ok, err := filepath.Match(pattern, filepath.Base(name))
+		return ok && err == nil
+	})
+}
+
+// look adds the lines of the areas: those that are remembered where nothing has changed.
+func (r *reader) look(ctx context.Context) error {
+	memory := readWatched(r.memory)
+	lines, fresh := make([]string, len(r.areas)), make([]*watched, len(r.areas))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(2) // it is the kernel that works, and others want to, too
+	for i, a := range r.areas {
+		group.Go(func() error {
+			if known, ok := memory[a.path+"\x00"+a.how.name]; ok && known.holds() {
+				lines[i] = known.Line
+				return nil
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			w, err := r.walk(a)
+			if err != nil {
+				return err
+			}
+			lines[i] = w.line(r.contents)
+			again := w.watch(lines[i])
+			if !w.settled(r.cache.now()) {
+				again.Sum = "" // what is looked at again is read again
+			}
+			fresh[i] = &again
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	r.lines = append(r.lines, lines...)
+	r.remember(memory, fresh)
+	return nil
+}
+
+// remember writes what was walked, if anything was.
+func (r *reader) remember(memory map[string]watched, fresh []*watched) {
+	var walked []area
+	for i, w := range fresh {
+		if w == nil {
+			continue
+		}
+		walked = append(walked, r.areas[i])
+		delete(memory, w.Path+"\x00"+w.How)
+		if w.Sum != "" {
+			memory[w.Path+"\x00"+w.How] = *w
+		}
+	}
+	if r.memory != "" && len(walked) > 0 {
+		writeWatched(r.memory, memory)
+		r.contents.save(walked)
+	}
 }
 
 // under reports whether name is folder or in it.

@@ -32,11 +32,22 @@ func fakeHost(t *testing.T) string {
 	put(t, root, "var/lib/rpm/rpmdb.sqlite", "x")
 	put(t, root, "var/lib/pacman/local/zlib-1.3-1/desc", "")
 	put(t, root, "etc/ld.so.cache", "cache")
+	put(t, root, "etc/ld.so.conf", "conf")
+	put(t, root, "srv/sdk/lib/x", "x")
 	put(t, root, "etc/shadow", "secret")
 	put(t, root, "usr/local/include/a/b.h", "int b;")
 	put(t, root, "usr/bin/gcc-12", "the compiler")
 	put(t, root, "usr/bin/other", "tool")
 	put(t, root, "opt/tool/bin/x", "x")
+	put(t, root, "usr/include/owned/a.h", "int a;")
+	put(t, root, "usr/include/by-hand/a.h", "int a;")
+	put(t, root, "usr/lib/libx.so", "x")
+	put(t, root, "usr/lib/x86_64-linux-gnu/cmake/x/x.cmake", "x")
+	put(t, root, "usr/lib/python3/dist-packages/x/y/z/x.py", "x")
+	put(t, root, "usr/lib/other/a/b/x", "x")
+	put(t, root, "usr/share/pkgconfig/x.pc", "x")
+	put(t, root, "usr/share/aclocal/x.m4", "x")
+	put(t, root, "var/lib/dpkg/info/gcc-12.list", "/.\n/usr/bin/gcc-12\n/usr/include/owned\n/usr/include/owned/a.h\n/lib/libx.so\n")
 	if err := os.MkdirAll(filepath.Join(root, "etc/alternatives"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +73,30 @@ func age(t *testing.T, path string, by time.Duration) {
 	t.Helper()
 	at := time.Now().Add(by)
 	if err := os.Chtimes(path, at, at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// rewrite changes a file in place so that neither its size nor its time tells.
+func rewrite(t *testing.T, path string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Repeat("~", int(info.Size()))), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, info.ModTime(), info.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// exchange puts another file in the place of one.
+func exchange(t *testing.T, root, name string) {
+	t.Helper()
+	put(t, root, name+".new", "another")
+	if err := os.Rename(filepath.Join(root, name+".new"), filepath.Join(root, name)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -101,7 +136,7 @@ func TestFingerprintChanges(t *testing.T) {
 			}
 		}},
 		{"an alternative", "alternative cc", func(t *testing.T, root string) { link(t, "/usr/bin/clang", root+"/etc/alternatives/cc") }},
-		{"a file in /usr/local", "folder /usr/local/include", func(t *testing.T, root string) { age(t, root+"/usr/local/include/a/b.h", 0) }},
+		{"a file in /usr/local", "folder /usr/local/include", func(t *testing.T, root string) { rewrite(t, root+"/usr/local/include/a/b.h") }},
 		{"a new file in /usr/local", "folder /usr/local/include", func(t *testing.T, root string) { put(t, root, "usr/local/include/a/c.h", "") }},
 		{"a mode in /usr/local", "folder /usr/local/include", func(t *testing.T, root string) {
 			if err := os.Chmod(root+"/usr/local/include/a/b.h", 0o600); err != nil {
@@ -109,22 +144,32 @@ func TestFingerprintChanges(t *testing.T) {
 			}
 		}},
 		{"/opt", "folder /opt/tool", func(t *testing.T, root string) { put(t, root, "opt/tool/bin/x", "xy") }},
-		{"a program", "folder /usr/bin", func(t *testing.T, root string) { age(t, root+"/usr/bin/other", 0) }},
+		{"/opt, of the same size and time", "folder /opt/tool", func(t *testing.T, root string) { rewrite(t, root+"/opt/tool/bin/x") }},
+		{"a folder of host-paths", "folder /srv/sdk", func(t *testing.T, root string) { rewrite(t, root+"/srv/sdk/lib/x") }},
+		{"/etc", "folder /etc/ld.so.conf", func(t *testing.T, root string) { rewrite(t, root+"/etc/ld.so.conf") }},
+		{"a header by hand", "folder /usr/include", func(t *testing.T, root string) { rewrite(t, root+"/usr/include/by-hand/a.h") }},
+		{"a new header", "folder /usr/include", func(t *testing.T, root string) { put(t, root, "usr/include/new/a.h", "") }},
+		{"a package's header", "folder /usr/include", func(t *testing.T, root string) { exchange(t, root, "usr/include/owned/a.h") }},
+		{"a package's library", "folder /usr/lib:", func(t *testing.T, root string) { age(t, root+"/usr/lib/libx.so", 0) }},
+		{"pkg-config", "folder /usr/share/pkgconfig", func(t *testing.T, root string) { rewrite(t, root+"/usr/share/pkgconfig/x.pc") }},
+		{"aclocal", "folder /usr/share/aclocal", func(t *testing.T, root string) { rewrite(t, root+"/usr/share/aclocal/x.m4") }},
+		{"cmake", "folder /usr/lib/x86_64-linux-gnu/cmake", func(t *testing.T, root string) {
+			rewrite(t, root+"/usr/lib/x86_64-linux-gnu/cmake/x/x.cmake")
+		}},
+		{"a module, deep in python's", "folder /usr/lib/python3:", func(t *testing.T, root string) {
+			exchange(t, root, "usr/lib/python3/dist-packages/x/y/z/x.py")
+		}},
+		{"elsewhere in /usr/lib", "folder /usr/lib/other", func(t *testing.T, root string) { exchange(t, root, "usr/lib/other/a/b/x") }},
+		{"a program by hand", "folder /usr/bin", func(t *testing.T, root string) { rewrite(t, root+"/usr/bin/other") }},
+		{"a package's program", "folder /usr/bin", func(t *testing.T, root string) { age(t, root+"/usr/bin/gcc-12", 0) }},
 		{"the linker's cache", "folder /etc/ld.so.cache", func(t *testing.T, root string) { put(t, root, "etc/ld.so.cache", "cached") }},
 		{"the compiler's content", "tool cc", func(t *testing.T, root string) {
-			info, err := os.Stat(root + "/usr/bin/gcc-12")
-			if err != nil {
-				t.Fatal(err)
-			}
-			put(t, root, "usr/bin/gcc-12", "THE COMPILER")
-			if err := os.Chtimes(root+"/usr/bin/gcc-12", info.ModTime(), info.ModTime()); err != nil {
-				t.Fatal(err)
-			}
+			rewrite(t, root+"/usr/bin/gcc-12")
 		}},
 	}
 	for _, c := range changes {
 		t.Run(c.name, func(t *testing.T) {
-			options := sandbox.HostOptions{Root: fakeHost(t), Path: []string{"/usr/local/bin", "/usr/bin", "/bin"}, Tools: []string{"cc", "missing"}, CacheDir: t.TempDir()}
+			options := sandbox.HostOptions{Root: fakeHost(t), Path: []string{"/usr/local/bin", "/usr/bin", "/bin"}, Tools: []string{"cc", "missing"}, Extra: []string{"/srv/sdk"}, CacheDir: t.TempDir()}
 			// The clock runs ahead, so that what is new counts as old enough for the cache.
 			options.Now = func() time.Time { return time.Now().Add(time.Hour) }
 			before := fingerprint(t, options)
@@ -156,6 +201,10 @@ func TestFingerprintDoesNotChange(t *testing.T) {
 	put(t, options.Root, "etc/shadow", "another")
 	put(t, options.Root, "home/user/x", "x")
 	age(t, options.Root+"/usr/local", 0)
+	age(t, options.Root+"/usr/local/include/a/b.h", 0)
+	age(t, options.Root+"/usr/include/by-hand", 0)
+	put(t, options.Root, "usr/lib/python3/dist-packages/__pycache__/x.pyc", "x") // made from a module's size and time
+	put(t, options.Root, "usr/share/doc/x/x", "x")
 	if after := fingerprint(t, options); after.Digest != before.Digest {
 		t.Errorf("it changes:\n%v\n%v", before.Lines, after.Lines)
 	}
@@ -169,14 +218,5 @@ func TestFingerprintOfNothing(t *testing.T) {
 	host := fingerprint(t, sandbox.HostOptions{Root: t.TempDir(), Path: []string{"/usr/bin"}, Tools: []string{"cc"}})
 	if host.Digest.IsZero() || !slices.Contains(host.Lines, "tool cc is not there") || !slices.Contains(host.Lines, "packages: no database that we know") {
 		t.Errorf("%v", host.Lines)
-	}
-}
-
-func BenchmarkFingerprint(b *testing.B) {
-	options := sandbox.HostOptions{Path: []string{"/usr/local/bin", "/usr/bin", "/bin"}, Tools: []string{"cc", "ld", "make"}, CacheDir: b.TempDir()}
-	for b.Loop() {
-		if _, err := sandbox.Fingerprint(context.Background(), options); err != nil {
-			b.Fatal(err)
-		}
 	}
 }

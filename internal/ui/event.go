@@ -23,8 +23,8 @@ type Event struct {
 	Lines    []string // of Log: what the build printed; of Failed: the last lines of its log; of Note: the text
 }
 
-// The kinds of events. A build of one element is Start, Phase and Log events and one of Done and
-// Failed; or Skipped alone.
+// The kinds of events. A build of one element is Start, Phase and Log events and one of Done,
+// Failed and Interrupted; or Skipped alone.
 const (
 	Start   = "start"
 	Phase   = "phase"
@@ -32,7 +32,9 @@ const (
 	Done    = "done"
 	Failed  = "failed"
 	Skipped = "skipped"
-	Note    = "note"
+	// Interrupted: the user ended it.
+	Interrupted = "interrupted"
+	Note        = "note"
 )
 
 // The form of events with --json: docs/format.md describes it. Fields may be added within a

@@ -134,7 +134,7 @@ func (p *Printer) follow(e Event) {
 		if at >= 0 {
 			p.running[at].phase = e.Phase
 		}
-	case Done, Failed, Skipped:
+	case Done, Failed, Interrupted, Skipped:
 		if at >= 0 {
 			p.running = append(p.running[:at:at], p.running[at+1:]...)
 		}

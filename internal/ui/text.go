@@ -48,6 +48,8 @@ func (p *Printer) text(e Event) string {
 		}
 	case Done:
 		return fmt.Sprintf("%s: %s in %s%s\n", name, p.paint(green, "done"), FormatDuration(e.Duration), inParentheses(e.Reason))
+	case Interrupted:
+		return fmt.Sprintf("%s: interrupted after %s\n", name, FormatDuration(e.Duration))
 	case Skipped:
 		return fmt.Sprintf("%s: %s\n", name, withReason(or(e.Verdict, "nothing to do"), e.Reason))
 	case Note:
