@@ -118,7 +118,8 @@ func (e *Env) promote(ctx context.Context, job Job, step plan.Step) (Built, erro
 	if err != nil {
 		return Built{}, err
 	}
-	rec.Base, rec.Files, rec.BuildTree, rec.Times = base.ID, base.Files, base.BuildTree, base.Times
+	rec.Base, rec.Files, rec.BuildTree, rec.Times, rec.Special = base.ID, base.Files, base.BuildTree, base.Times, base.Special
+	rec.SourceTree, rec.Trace, rec.Tmp, rec.Shm = base.SourceTree, base.Trace, base.Tmp, base.Shm // rule 17
 	rec.Result, rec.Log, rec.Sandbox = record.Success, base.Log, base.Sandbox
 	rec.Trust = record.Least(rec.Trust, base.Trust)
 	return e.finish(ctx, job, rec, base.Phases)

@@ -50,6 +50,7 @@ func (c *chain) proceed(ctx context.Context, step plan.Step) error {
 	if err := c.takeUp(ctx, base.Record); err != nil {
 		return err
 	}
+	c.last = action.Outputs{} // what ends before a phase of its own ends has no tree (rule 17)
 	var err error
 	if c.root, err = c.env.sysroot(ctx, c.job, c.dir); err != nil {
 		return err

@@ -14,9 +14,9 @@ import (
 
 // runTraced is Env.runCommands of a phase, traced.
 func (c *chain) runTraced(ctx context.Context, phase string, commands []string, log *phaseLog) (result sandbox.Result, running string, err error) {
-	result, err = c.traced(ctx, phase, func() (sandbox.Result, error) {
+	result, err = c.traced(ctx, phase, func(ctx context.Context, spec sandbox.Spec) (sandbox.Result, error) {
 		var err error
-		result, running, err = c.env.runCommands(ctx, c.spec(), commands, c.environment(), log)
+		result, running, err = c.env.runCommands(ctx, spec, commands, c.environment(), log)
 		return result, err
 	})
 	return result, running, err
@@ -24,27 +24,17 @@ func (c *chain) runTraced(ctx context.Context, phase string, commands []string, 
 
 // traced runs a phase's commands while the build folder is watched, and adds what it learned to
 // what the chain did before. Where nothing can be watched the trace has a gap, and no more.
-func (c *chain) traced(ctx context.Context, phase string, run func() (sandbox.Result, error)) (sandbox.Result, error) {
+func (c *chain) traced(ctx context.Context, phase string, run func(context.Context, sandbox.Spec) (sandbox.Result, error)) (sandbox.Result, error) {
 	if !c.env.Trace || c.job.Parts.Layout.BuildRoot == "" {
-		return run()
+		return run(ctx, c.spec())
 	}
 	tracer, err := trace.Start(ctx, c.path("build"), trace.Options{Precise: c.changed()})
 	if err != nil {
 		c.now.AddGap(trace.GapWatch)
-		return run()
+		return run(ctx, c.spec())
 	}
 	tracer.Phase(phase)
-	// What is written once the processes have been told to end may be cut off.
-	stop := context.AfterFunc(ctx, tracer.Ending)
-	var timer *time.Timer
-	if left := c.timeLeft(); left > 0 {
-		timer = time.AfterFunc(left, tracer.Ending)
-	}
-	result, runErr := run()
-	stop()
-	if timer != nil {
-		timer.Stop()
-	}
+	result, runErr := c.told(ctx, tracer.Ending, run)
 	if runErr == nil && orderly(result) {
 		tracer.Pause()
 	}
@@ -54,6 +44,26 @@ func (c *chain) traced(ctx context.Context, phase string, run func() (sandbox.Re
 	}
 	c.now = follow(c.now, learned)
 	return result, runErr
+}
+
+// told runs a phase's commands. When they are to end, as ctx is done or their time is over, ending
+// is called, and only then are they told: what they write from then on may be cut off.
+func (c *chain) told(ctx context.Context, ending func(), run func(context.Context, sandbox.Spec) (sandbox.Result, error)) (sandbox.Result, error) {
+	inner, tell := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer tell(nil)
+	stop := context.AfterFunc(ctx, func() { ending(); tell(context.Cause(ctx)) })
+	defer stop()
+	spec := c.spec()
+	if spec.Timeout > 0 {
+		timer := time.AfterFunc(spec.Timeout, func() { ending(); tell(context.DeadlineExceeded) })
+		defer timer.Stop()
+		spec.Timeout = 0
+	}
+	result, err := run(inner, spec)
+	if result.Interrupted && context.Cause(inner) == context.DeadlineExceeded && ctx.Err() == nil {
+		result.Interrupted, result.TimedOut = false, true
+	}
+	return result, err
 }
 
 // changed names the files whose readers are to be counted, as rule 23 compares the counts.

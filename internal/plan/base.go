@@ -28,6 +28,9 @@ type Base struct {
 	Tree     bool        // its build tree is there: warm and untouched, or captured with all blobs
 	Artifact bool        // its artifact is there
 	SameRoot bool        // it was built on the root that the new build has
+	// Unjudged: it was itself continued, and ended before rule 23 was asked of its changes. They may
+	// be built in part only, which a further build, to which they are no changes, would not notice.
+	Unjudged bool
 	Phases   []BasePhase // in order
 	// Half are files that were being written when it ended without success, to be deleted before
 	// it is continued; HalfKnown is false when that is not known (see HalfWritten).
@@ -54,6 +57,9 @@ func (b Base) Usable() *Reason {
 		return &Reason{CodeBaseKilled, "the last build was killed, so its files may be cut off"}
 	case b.Result != record.Success && !b.HalfKnown:
 		return &Reason{CodeBaseHalf, "it is not known which files the last build left half written"}
+	}
+	if b.Unjudged {
+		return &Reason{CodeBaseUnjudged, "the last build was continued and ended before it was judged"}
 	}
 	return b.unconfigured()
 }

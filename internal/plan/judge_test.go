@@ -102,6 +102,7 @@ func TestRule15UsableBases(t *testing.T) {
 		{"timeout", 22, one, ended(record.Timeout, 0, true), plan.Continue, plan.CodeContinue, ""},
 		{"interrupted", 22, one, ended(record.Interrupted, 0, true), plan.Continue, plan.CodeContinue, ""},
 		{"interrupted, not known", 15, one, ended(record.Interrupted, 0, false), plan.Clean, plan.CodeBaseHalf, ""},
+		{"continued and interrupted", 15, one, func(c *plan.Case) { ended(record.Interrupted, 0, true)(c); c.Base.Unjudged = true }, plan.Clean, plan.CodeBaseUnjudged, ""},
 		{"TERM", 22, one, ended(record.Signal, syscall.SIGTERM, true), plan.Continue, plan.CodeContinue, ""},
 		{"a lost terminal", 22, one, ended(record.Signal, syscall.SIGHUP, true), plan.Continue, plan.CodeContinue, ""},
 		{"KILL", 15, one, ended(record.Signal, syscall.SIGKILL, true), plan.Clean, plan.CodeBaseKilled, ""},

@@ -63,6 +63,7 @@ const (
 	CodeBaseHalf       Code = "base-half-written"   //
 	CodeBaseConfigure  Code = "base-not-configured" //
 	CodeBaseConfigures Code = "configures-late"     //
+	CodeBaseUnjudged   Code = "base-unjudged"       //
 	CodeBaseSource     Code = "base-source-unknown" // 17
 	CodeClockCoarse    Code = "clock-coarse"        // 21
 	CodeNoTrace        Code = "not-traced"          // 16

@@ -142,7 +142,8 @@ func parents(path string) func(yield func(string) bool) {
 }
 
 // Union returns the trace of a chain whose earlier part is base and whose last build is next: all
-// uses of both by phase, and the greater number of opens, as a later build opens less.
+// uses of both by phase, and the greater number of opens, as a later build opens less. What was
+// cut off in a phase that ran again was deleted before: Late and Told are the last run's.
 func Union(base, next Trace) Trace {
 	union := Trace{Phases: slices.Clone(base.Phases), Gaps: slices.Concat(base.Gaps, next.Gaps)}
 	slices.Sort(union.Gaps)
@@ -157,9 +158,21 @@ func Union(base, next Trace) Trace {
 			continue
 		}
 		q := union.Phases[i]
-		union.Phases[i] = Phase{Name: p.Name, Ended: p.Ended && q.Ended, Told: p.Told || q.Told, Paths: merge(q.Paths, p.Paths)}
+		union.Phases[i] = Phase{Name: p.Name, Ended: p.Ended && q.Ended, Told: p.Told, Paths: merge(whole(q.Paths), p.Paths)}
 	}
 	return union
+}
+
+// whole returns the paths without Late.
+func whole(paths []Path) []Path {
+	if !slices.ContainsFunc(paths, func(p Path) bool { return p.Uses&Late != 0 }) {
+		return paths
+	}
+	paths = slices.Clone(paths)
+	for i := range paths {
+		paths[i].Uses &^= Late
+	}
+	return paths
 }
 
 // AddGap notes a reason why uses may be missing.
