@@ -80,7 +80,7 @@ func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, err
 	base := plan.Base{
 		Record: rec.ID, Result: rec.Result, Signal: syscall.Signal(rec.Failure.Signal), Source: rec.SourceTree.String(), SameRoot: true,
 		Unjudged: rec.Verdict == string(plan.Continue) && rec.Result != record.Success,
-		Trace: build.LoadTrace(ctx, s.cas, rec.Trace),
+		Trace:    build.LoadTrace(ctx, s.cas, rec.Trace),
 	}
 	if noop, ok := base.Trace.Phase(build.ProbePhase); ok && noop.Ended {
 		base.Noop = &noop // of this chain: what could change it makes the next build clean

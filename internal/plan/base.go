@@ -24,10 +24,10 @@ type Base struct {
 	Record   string        // its id
 	Result   record.Result // how it ended
 	Signal   syscall.Signal
-	Source   string      // the source tree that is physically in its build tree (rule 17); "" unknown
-	Tree     bool        // its build tree is there: warm and untouched, or captured with all blobs
-	Artifact bool        // its artifact is there
-	SameRoot bool        // it was built on the root that the new build has
+	Source   string // the source tree that is physically in its build tree (rule 17); "" unknown
+	Tree     bool   // its build tree is there: warm and untouched, or captured with all blobs
+	Artifact bool   // its artifact is there
+	SameRoot bool   // it was built on the root that the new build has
 	// Unjudged: it was itself continued, and ended before rule 23 was asked of its changes. They may
 	// be built in part only, which a further build, to which they are no changes, would not notice.
 	Unjudged bool
