@@ -56,6 +56,9 @@ func (c *chain) proceed(ctx context.Context, step plan.Step) error {
 		return err
 	}
 	defer c.root.release()
+	if err := c.countable(ctx); err != nil {
+		return err
+	}
 	if step.Probe {
 		if err := c.probe(ctx); err != nil {
 			return err
@@ -75,6 +78,19 @@ func (c *chain) proceed(ctx context.Context, step plan.Step) error {
 	}
 	c.rec.Files = c.last.InstallTree
 	return c.distrusted(false)
+}
+
+// countable asks whether the readers of what changed can be counted afterwards (rule 23).
+func (c *chain) countable(ctx context.Context) error {
+	changes := slices.Clone(c.job.Base.Case.Changes)
+	if err := MarkIncludes(ctx, c.env.CAS, changes); err != nil {
+		return err
+	}
+	if reason, ok := plan.Countable(changes, c.before); !ok {
+		return &doubtError{reason}
+	}
+	c.readers = slices.ContainsFunc(changes, func(change plan.Change) bool { return change.Includes })
+	return nil
 }
 
 // takeUp restores the base's build tree, with an empty install root (rule 22), and deletes what was
@@ -119,6 +135,7 @@ func (c *chain) probe(ctx context.Context) error {
 	}
 	defer log.close()
 	c.env.emit(Event{Kind: EventPhase, Element: c.job.Element, Phase: ProbePhase, LogPath: log.path})
+	c.env.reach(StagePhase)
 	result, _, err := c.runTraced(ctx, ProbePhase, c.job.Parts.Phases[at].Commands, log)
 	if err != nil {
 		return err

@@ -41,6 +41,8 @@ type chain struct {
 
 	before trace.Trace // of the chain up to the state that this build began from
 	now    trace.Trace // of this build
+	// readers: files may have got readers that they did not have, so both's opens count.
+	readers bool
 }
 
 // folders are the parts of a work folder that a build writes, and where it sees them.

@@ -95,7 +95,12 @@ func follow(before, next trace.Trace) trace.Trace {
 }
 
 // chainTrace is the trace of the whole chain, this build's part included (rule 16).
-func (c *chain) chainTrace() trace.Trace { return follow(c.before, c.now) }
+func (c *chain) chainTrace() trace.Trace {
+	if c.readers && len(c.now.Phases) > 0 {
+		return trace.Sum(c.before, c.now)
+	}
+	return follow(c.before, c.now)
+}
 
 // saveTrace stores the trace of the chain; the zero Digest where nothing was traced.
 func (c *chain) saveTrace(ctx context.Context) (digest.Digest, error) {

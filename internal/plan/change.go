@@ -34,6 +34,9 @@ type Change struct {
 	Copied bool
 	// Rewritten: the base's build tree holds there what is neither the old nor the new version.
 	Rewritten bool
+	// Includes: it is a compiled file whose lines about other files differ, so other files may have
+	// it as a reader now. Needed only for Countable.
+	Includes bool
 }
 
 // plain reports whether a change is of a kind that an opened file shows: the content of a file
@@ -93,4 +96,11 @@ var compiled = map[string]bool{
 	".h": true, ".hh": true, ".hpp": true, ".hxx": true, ".h++": true, ".inl": true, ".tcc": true, ".ipp": true,
 }
 
-func isCompiled(name string) bool { return compiled[path.Ext(name)] }
+// IsCompiled reports whether only compilers read a file of this name.
+func IsCompiled(name string) bool { return compiled[path.Ext(name)] }
+
+// isUnit reports whether a compiled file is one that is compiled by itself, which no other includes.
+func isUnit(name string) bool {
+	ext := strings.ToLower(path.Ext(name))
+	return IsCompiled(name) && (ext == ".s" || strings.HasPrefix(ext, ".c") || strings.HasPrefix(ext, ".m"))
+}

@@ -39,11 +39,29 @@ func Distrust(c Continued) (reason Reason, verify []string, ok bool) {
 			text := fmt.Sprintf("%s changed, but was read %d times, not %d as in the full build", change.Path, now, before)
 			return Reason{CodeDistrustUnread, text}, nil, false
 		}
-		if before > 0 && !isCompiled(change.Path) {
+		if before > 0 && !IsCompiled(change.Path) {
 			verify = append(verify, change.Path)
 		}
 	}
 	return Reason{}, verify, true
+}
+
+// Countable reports whether the readers of the changed files can be counted at all: a file that gets
+// a new reader in the same build could hide that an old one is not built again. Else it is built
+// clean; the reason names the files. Change.Includes is known.
+func Countable(changes []Change, base trace.Trace) (reason Reason, ok bool) {
+	for _, change := range changes {
+		if isUnit(change.Path) || base.Uses(change.Path)&trace.Opened == 0 {
+			continue
+		}
+		for _, other := range changes {
+			if other.Includes && other.Path != change.Path {
+				text := fmt.Sprintf("%s changed, and %s may include other files than before: it could not be told whether all its readers were built", change.Path, other.Path)
+				return Reason{CodeDistrustReaders, text}, false
+			}
+		}
+	}
+	return Reason{}, true
 }
 
 // opens counts how often a path was opened before and now, in the phases that ran now.

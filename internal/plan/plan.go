@@ -82,6 +82,7 @@ const (
 	CodeDistrustUnread  Code = "continued-unread"       //
 	CodeDistrustWrote   Code = "continued-wrote-source" //
 	CodeDistrustTrace   Code = "continued-untraced"     //
+	CodeDistrustReaders Code = "continued-uncountable"  //
 )
 
 // Reason says why a verdict was reached.

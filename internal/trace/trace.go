@@ -14,6 +14,7 @@ package trace
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 )
@@ -145,22 +146,39 @@ func parents(path string) func(yield func(string) bool) {
 // uses of both by phase, and the greater number of opens, as a later build opens less. What was
 // cut off in a phase that ran again was deleted before: Late and Told are the last run's.
 func Union(base, next Trace) Trace {
-	union := Trace{Phases: slices.Clone(base.Phases), Gaps: slices.Concat(base.Gaps, next.Gaps)}
-	slices.Sort(union.Gaps)
-	union.Gaps = slices.Compact(union.Gaps)
+	return union(base, next, larger)
+}
+
+func larger(a, b uint32) uint32 { return max(a, b) }
+
+// Sum is Union with the opens of both added: for a build in which files may have got readers that
+// they did not have, while old ones, which did not run again, remain.
+func Sum(base, next Trace) Trace {
+	return union(base, next, func(a, b uint32) uint32 {
+		if a > math.MaxUint32-b {
+			return math.MaxUint32
+		}
+		return a + b
+	})
+}
+
+func union(base, next Trace, opens func(a, b uint32) uint32) Trace {
+	both := Trace{Phases: slices.Clone(base.Phases), Gaps: slices.Concat(base.Gaps, next.Gaps)}
+	slices.Sort(both.Gaps)
+	both.Gaps = slices.Compact(both.Gaps)
 	if len(base.Phases) == 0 || len(next.Phases) == 0 {
-		union.AddGap(GapMissing)
+		both.AddGap(GapMissing)
 	}
 	for _, p := range next.Phases {
-		i := slices.IndexFunc(union.Phases, func(q Phase) bool { return q.Name == p.Name })
+		i := slices.IndexFunc(both.Phases, func(q Phase) bool { return q.Name == p.Name })
 		if i < 0 {
-			union.Phases = append(union.Phases, p)
+			both.Phases = append(both.Phases, p)
 			continue
 		}
-		q := union.Phases[i]
-		union.Phases[i] = Phase{Name: p.Name, Ended: p.Ended && q.Ended, Told: p.Told, Paths: merge(whole(q.Paths), p.Paths)}
+		q := both.Phases[i]
+		both.Phases[i] = Phase{Name: p.Name, Ended: p.Ended && q.Ended, Told: p.Told, Paths: merge(whole(q.Paths), p.Paths, opens)}
 	}
-	return union
+	return both
 }
 
 // whole returns the paths without Late.
@@ -182,7 +200,7 @@ func (t *Trace) AddGap(gap Gap) {
 	}
 }
 
-func merge(a, b []Path) []Path {
+func merge(a, b []Path, opens func(a, b uint32) uint32) []Path {
 	merged := make([]Path, 0, max(len(a), len(b)))
 	for len(a) > 0 && len(b) > 0 {
 		switch order := strings.Compare(a[0].Name, b[0].Name); {
@@ -191,7 +209,7 @@ func merge(a, b []Path) []Path {
 		case order > 0:
 			merged, b = append(merged, b[0]), b[1:]
 		default:
-			both := Path{a[0].Name, a[0].Uses | b[0].Uses, max(a[0].Opens, b[0].Opens)}
+			both := Path{a[0].Name, a[0].Uses | b[0].Uses, opens(a[0].Opens, b[0].Opens)}
 			merged, a, b = append(merged, both), a[1:], b[1:]
 		}
 	}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"testing"
+	"time"
+)
+
+// trapFiles are a project whose makefile knows no headers, and forgets more than that.
+var trapFiles = map[string]string{
+	"project.conf": "name: traps\nmin-version: 2.0\nelement-path: elements\n" +
+		"plugins:\n- origin: pip\n  package-name: buildstream-plugins\n  elements: [make]\n",
+	".git-bst.toml":  "[project]\nelement = \"p.bst\"\n[build]\nroot = \"host\"\n",
+	"elements/p.bst": "kind: make\nsources:\n- kind: local\n  path: .\n",
+	"Makefile": `prog: a.o b.o
+	sleep 0.2
+	cc -o prog a.o b.o
+a.o: a.c
+	cc -DHIDDEN="$$(cat hidden.txt)" -c a.c
+b.o: b.c partly.h
+	cc -c b.c
+install: prog
+	install -D prog $(DESTDIR)/usr/bin/prog
+`,
+	"a.c":         "#include <stdio.h>\n#include \"h.h\"\n#include \"partly.h\"\nint b(void);\nint main(void) { return printf(\"%d %d %d %d\\n\", H, P, HIDDEN, b()) < 0; }\n",
+	"b.c":         "int b(void) { return 1; }\n",
+	"h.h":         "#define H 1\n",
+	"partly.h":    "#define P 1\n",
+	"hidden.txt":  "1",
+	"doc/notes.h": "#define NOTES 1\n",
+}
+
+// TestTraps are edits after which a continued build looks right and is not, if a rule is missing.
+func TestTraps(t *testing.T) {
+	for name, edit := range map[string]func(e *edited){
+		"a header's old reader is not built, but has a new one (rule 23)": func(e *edited) {
+			e.write("h.h", "#define H 2\n")
+			e.write("b.c", "#include \"h.h\"\nint b(void) { return H; }\n")
+		},
+		"the same in two steps, and the makefile knows one of the readers (rules 16, 23)": func(e *edited) {
+			e.write("b.c", "#include \"partly.h\"\nint b(void) { return P; }\n")
+			e.sameAsClean()
+			e.write("partly.h", "#define P 2\n")
+		},
+		"interrupted before it was judged (rule 23)": func(e *edited) {
+			e.write("hidden.txt", "2")
+			e.write("b.c", "int b(void) { return 2; }\n")
+			e.interrupted(150 * time.Millisecond)
+		},
+		"interrupted at once (rule 17)": func(e *edited) {
+			e.write("a.c", e.read("a.c")+"int more;\n")
+			e.interrupted(0)
+		},
+		"what was not read is read later (rule 17)": func(e *edited) {
+			e.write("doc/notes.h", "#define NOTES 2\n")
+			e.sameAsClean() // same: the tree has the old notes
+			if code, stdout, stderr := e.run("continued", "auto", "artifact", "delete", "p.bst"); code != 0 {
+				e.Fatal(stdout, stderr)
+			}
+			e.sameAsClean() // promoted
+			e.write("b.c", "#include \"doc/notes.h\"\nint b(void) { return NOTES; }\n")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := newEdited(t)
+			for name, text := range trapFiles {
+				e.write(name, text)
+			}
+			e.commit("base")
+			e.sameAsClean()
+			edit(e)
+			e.sameAsClean()
+		})
+	}
+}
+
+func (e *edited) sameAsClean() {
+	e.Helper()
+	got, differs := e.compare()
+	e.Logf("%s (%s)", got.verdict, got.reason)
+	if got.failed || differs != "" {
+		e.Errorf("%s (%s): %s\n%s", got.verdict, got.reason, differs, got.output)
+	}
+}
