@@ -53,7 +53,7 @@ func testChanges(t *testing.T, system string) {
 					t.Errorf("the program says %q (%v), want %q in it", said, err, change.says)
 				}
 			}
-			if want := change.verdict(system); want != "" && got.verdict != want {
+			if want := change.verdict(system); want != "" && !strings.HasSuffix(got.verdict, want) {
 				t.Errorf("%s: %s: %s, want %s", system, got.verdict, got.reason, want)
 			}
 		})
@@ -262,7 +262,7 @@ var changes = []change{
 		e.replace("main.c", "#include \"unused.h\"\n", "")
 	}, all("clean")},
 	{"header removed but needed", "", func(e *edited, _ string) { e.remove("util.h") }, all("clean")},
-	{"header added before a dependency's", "dep-own", func(e *edited, _ string) { e.write("inc/dep.h", "#define DEP \"dep-own\"\n") }, all("clean")},
+	{"header added before a dependency's", "dep-own", func(e *edited, _ string) { e.write("dep.h", "#define DEP \"dep-own\"\n") }, all("clean")},
 	{"source added", "plug-d", func(e *edited, system string) {
 		e.write("plug_d.c", strings.ReplaceAll(sources["plug_a.c"], "plug-a", "plug-d"))
 		listed(e, system, "plug_a.c ", "plug_a.c plug_d.c ")
