@@ -295,12 +295,8 @@ var changes = []change{
 		e.write("main.c", e.read("main.c"))
 		e.old("util.h")
 	}, all("skip")},
-	{"generated file added", "gen-own", func(e *edited, system string) {
-		name := "gen.h"
-		if system == "cmake" || system == "cmake-make" || system == "meson" {
-			name = "inc/gen.h"
-		}
-		e.write(name, "#define GEN \"gen-own\"\n")
+	{"generated file added", "gen-own", func(e *edited, _ string) {
+		e.write("gen.h", "#define GEN \"gen-own\"\n")
 	}, nil},
 	{"object cut off", "main5", func(e *edited, _ string) {
 		e.replace("main.c", "main1", "main5")

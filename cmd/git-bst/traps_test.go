@@ -50,6 +50,11 @@ func TestTraps(t *testing.T) {
 			e.write("a.c", e.read("a.c")+"int more;\n")
 			e.interrupted(0)
 		},
+		"interrupted with half a file outside the build folder (rule 15)": func(e *edited) {
+			e.replace("Makefile", "\tcc -c b.c\n", "\ttest -f /tmp/n || { printf 1 > /tmp/n; sleep 0.5; printf 2 >> /tmp/n; }\n\tcc -DN=$$(cat /tmp/n) -c b.c\n")
+			e.write("b.c", "int b(void) { return N; }\n")
+			e.interrupted(300 * time.Millisecond)
+		},
 		"what was not read is read later (rule 17)": func(e *edited) {
 			e.write("doc/notes.h", "#define NOTES 2\n")
 			e.sameAsClean() // same: the tree has the old notes

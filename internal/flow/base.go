@@ -94,13 +94,16 @@ func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, err
 	for _, phase := range rec.Phases {
 		base.Phases = append(base.Phases, plan.BasePhase{Name: phase.Name, Ended: phase.ExitCode == 0 && phase.Signal == 0})
 	}
-	if rec.Result != record.Success {
+	if rec.Result != record.Success && emptied(rec.Tmp) && emptied(rec.Shm) { // what is half written there nobody traces
 		base.Half, base.HalfKnown = plan.HalfWritten(plan.Ending{
 			Result: rec.Result, Phase: rec.Failure.Phase, Trace: base.Trace, Log: s.logText(ctx, rec.Log), IsSource: s.isSource(ctx, rec.SourceTree),
 		})
 	}
 	return base, nil
 }
+
+// emptied reports whether a build left nothing in a folder.
+func emptied(root digest.Digest) bool { return root.IsZero() || root == digest.Empty }
 
 func (s *Session) logText(ctx context.Context, d digest.Digest) string {
 	reader, err := s.cas.Open(ctx, d)
