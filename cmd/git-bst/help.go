@@ -128,6 +128,9 @@ func describeFlag(f cli.Flag) (name, text string) {
 			value = "VALUE"
 		}
 		name += " " + value
+		if standard := doc.GetValue(); standard != "" && standard != `""` && standard != "[]" && !strings.Contains(text, "default") {
+			text += " (default: " + standard + ")"
+		}
 	}
 	return name, text
 }
