@@ -55,7 +55,7 @@ var systemFolders = []struct {
 // deep are the folders among fewNames of which all levels count: those of compilers and
 // interpreters, whose modules and headers lie deeper.
 var deep = []string{
-	"*-linux-*", "aclocal*", "cmake*", "clang*", "gcc*", "ghc*", "go*", "guile*", "jvm", "llvm*", "lua*", "node_modules", "nodejs",
+	"*-linux-*", "aclocal*", "cmake*", "clang*", "gcc*", "ghc*", "go", "go-[0-9]*", "guile*", "jvm", "llvm*", "lua*", "node_modules", "nodejs",
 	"ocaml*", "perl*", "php*", "pkgconfig", "python*", "R", "ruby*", "rustlib", "tcl*",
 }
 
