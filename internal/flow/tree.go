@@ -25,7 +25,7 @@ func OpenTrees(ctx context.Context, options Options) (*Session, error) {
 		return nil, err
 	}
 	s.repo, err = gitint.Open(ctx, options.Dir, gitint.Options{
-		Store: s.cas, MemoDir: filepath.Join(s.config.Cache.Dir, "memo"), Git: options.Git, Env: options.Environ,
+		Store: s.cas, MemoDir: filepath.Join(s.config.Cache.Dir, "memo"), Git: options.Git, Env: options.Environ, Found: options.Found,
 	})
 	if err != nil && !errors.Is(err, gitint.ErrNoRepository) {
 		s.Close()
