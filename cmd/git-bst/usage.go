@@ -112,25 +112,32 @@ func takesValue(f cli.Flag) bool {
 func belongs(path []string, name string) string {
 	word := dashed(name)
 	if f := flagNamed(globalFlags(), name); f != nil && len(path) > 0 {
-		if takesValue(f) {
-			value, _ := unquote(f.(cli.DocGenerationFlag).GetUsage())
-			word += " " + value
-		}
+		word += valueOf(f)
 		return fmt.Sprintf("%s stands before the command: git bst %s %s", dashed(name), word, strings.Join(path, " "))
 	}
 	if len(path) > 0 {
 		return ""
 	}
 	var with []string
+	value := ""
 	for _, c := range commands() {
-		if flagNamed(c.flags, name) != nil && !c.hidden {
-			with = append(with, c.name)
+		if f := flagNamed(c.flags, name); f != nil && !c.hidden {
+			with, value = append(with, c.name), valueOf(f)
 		}
 	}
 	if len(with) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%s stands after the command, which may be: %s; for example: git bst %s %s", word, strings.Join(with, ", "), with[0], word)
+	return fmt.Sprintf("%s stands after the command, which may be: %s; for example: git bst %s %s%s", word, strings.Join(with, ", "), with[0], word, value)
+}
+
+// valueOf is a blank and the name of a flag's value, "" for a flag without one.
+func valueOf(f cli.Flag) string {
+	if !takesValue(f) {
+		return ""
+	}
+	value, _ := unquote(f.(cli.DocGenerationFlag).GetUsage())
+	return " " + value
 }
 
 // nthArgument is the n-th word of an argument synopsis, or its last.
