@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -265,6 +266,10 @@ func (r *reader) look(ctx context.Context) error {
 				return ctx.Err()
 			}
 			w, err := r.walk(a)
+			if errors.Is(err, fs.ErrNotExist) { // gone since it was listed
+				lines[i] = "folder " + a.name + " is not there"
+				return nil
+			}
 			if err != nil {
 				return err
 			}
@@ -326,10 +331,15 @@ func (r *reader) remember(memory map[string]watched, fresh []*watched) {
 			memory[key] = *w
 		}
 	}
-	if r.memory != "" && len(walked) > 0 {
-		writeWatched(r.memory, memory)
-		r.contents.save(walked)
+	if r.memory == "" || len(walked) == 0 {
+		return
 	}
+	maps.DeleteFunc(memory, func(_ string, w watched) bool {
+		found, err := present(w.Path)
+		return err == nil && !found
+	})
+	writeWatched(r.memory, memory)
+	r.contents.save(walked)
 }
 
 // under reports whether name is folder or in it.
