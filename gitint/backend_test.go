@@ -27,7 +27,7 @@ func TestBackendChoice(t *testing.T) {
 }
 
 func TestConfig(t *testing.T) {
-	c := parseConfig([]byte("core.bare\nfalse\x00extensions.worktreeconfig\ntrue\x00remote.o.promisor\ntrue\x00filter.a.b.clean\nx\x00filter.lfs.clean\ny\x00bool.key\x00core.bare\ntrue\x00"))
+	c := parseConfig([]byte("file:f\x00core.bare\nfalse\x00file:f\x00extensions.worktreeconfig\ntrue\x00file:f\x00remote.o.promisor\ntrue\x00file:f\x00filter.a.b.clean\nx\x00file:f\x00filter.lfs.clean\ny\x00file:f\x00bool.key\x00file:f\x00core.bare\ntrue\x00"))
 	if c.values["core.bare"] != "true" || c.values["bool.key"] != "true" || !c.promisor() || !c.usesLFS() {
 		t.Errorf("%+v", c)
 	}

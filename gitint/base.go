@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/fsx"
 )
 
@@ -18,7 +19,8 @@ import (
 // has read again, so that it need not do so in each snapshot. It counts as long as the user's
 // index and configuration are what they were, and the attributes of those files: with others, git
 // would read the files again and might find something else. It is the file "base" beside
-// "base.state", which is this in JSON; both may be removed at any time.
+// "base.state", which is a line with the SHA-256 of what follows, and this in JSON; both may be
+// removed at any time.
 type base struct {
 	User       fileStat // the user's index
 	Config     string   // sum of git's configuration
@@ -53,8 +55,16 @@ func (q *quarantine) copyIndex() error {
 }
 
 func readBase(path string) (b base, ok bool) {
-	text, err := fsx.ReadOwn(path)
-	return b, err == nil && json.Unmarshal(text, &b) == nil && b.Base != fileStat{} && b.Tree != ""
+	file, err := fsx.ReadOwn(path)
+	if err != nil {
+		return b, false
+	}
+	// The tree is believed without a look at it, so a flipped bit would be believed too.
+	sum, text, _ := bytes.Cut(file, []byte("\n"))
+	if string(sum) != digest.Of(text).Hash() {
+		return b, false
+	}
+	return b, json.Unmarshal(text, &b) == nil && b.Base != fileStat{} && b.Tree != ""
 }
 
 // statIndex is the state of a regular file without the time of its last link.
@@ -94,7 +104,7 @@ func (q *quarantine) keepBase(ctx context.Context, tree string) {
 	}
 	q.base.Base = statIndex(path)
 	if text, err := json.Marshal(q.base); err == nil {
-		_ = fsx.WriteFile(path+".state", text, 0o666)
+		_ = fsx.WriteFile(path+".state", append([]byte(digest.Of(text).Hash()+"\n"), text...), 0o666)
 	}
 }
 

@@ -3,6 +3,7 @@ package gitint
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"slices"
 	"strings"
 )
@@ -11,22 +12,31 @@ import (
 // of a key wins, as for git.
 type config struct {
 	values map[string]string // section and name in lower case, as git prints them
-	sum    string            // names the whole configuration
+	all    []Setting         // in their order
+	sum    string            // names the whole configuration, wherever it is written
 }
 
-// parseConfig reads the output of git config -z --list.
+// Setting is one value in git's configuration.
+type Setting struct {
+	Key, Value string // section and name in lower case; a key without a value is "true"
+	Origin     string // as git says it: "file:.git/config", "command line:"
+}
+
+// parseConfig reads the output of git config -z --show-origin --list.
 func parseConfig(out []byte) config {
 	c := config{values: map[string]string{}}
-	for record := range strings.SplitSeq(string(out), "\x00") {
-		if key, value, ok := strings.Cut(record, "\n"); key != "" {
-			if !ok {
-				value = "true" // a key without a value is a boolean
-			}
-			c.values[key] = value
+	sum := sha256.New()
+	fields := strings.Split(string(out), "\x00")
+	for i := 0; i+1 < len(fields); i += 2 {
+		key, value, ok := strings.Cut(fields[i+1], "\n")
+		if !ok {
+			value = "true" // a key without a value is a boolean
 		}
+		c.values[key] = value
+		c.all = append(c.all, Setting{Key: key, Value: value, Origin: fields[i]})
+		io.WriteString(sum, fields[i+1]+"\x00")
 	}
-	sum := sha256.Sum256(out)
-	c.sum = hex.EncodeToString(sum[:])
+	c.sum = hex.EncodeToString(sum.Sum(nil))
 	return c
 }
 

@@ -14,3 +14,9 @@ func IndexNames(path, format string) (names []string, err error) {
 	err = eachFileEntry(path, r.oidLen()/2, func(e indexEntry) { names = append(names, string(e.name)) })
 	return names, err
 }
+
+// ReadBase reports whether what is remembered of base is believed.
+func ReadBase(path string) (tree string, ok bool) {
+	b, ok := readBase(path)
+	return b.Tree, ok
+}

@@ -32,6 +32,7 @@ type Options struct {
 	Env          []string   // the whole environment of git: HOME, PATH, …
 	AllowFilters bool       // the user consents to running the filters that their configuration names
 	Submodules   SubmodulePolicy
+	Found        *Found // what Find said of the folder a moment ago; may be nil
 }
 
 // Git returns the safe runner with these options' program and environment.
@@ -101,29 +102,61 @@ func OpenGitDir(ctx context.Context, gitDir string, opts Options) (*Repo, error)
 	return r, nil
 }
 
-// open asks git where everything is and how it is configured: two calls, at once.
-func open(ctx context.Context, dir string, opts Options, global ...string) (*Repo, error) {
-	r := &Repo{opts: opts, git: opts.runner()}
+// Found is a repository that was found: where it is and how it is configured.
+type Found struct {
+	dir    string
+	place  place
+	config config
+}
+
+// TopLevel returns the absolute path of the work tree's top; "" without a work tree.
+func (f *Found) TopLevel() string { return f.place.topLevel }
+
+// CommonDir returns the absolute path of the git directory that all linked work trees share.
+func (f *Found) CommonDir() string { return f.place.commonDir }
+
+// Settings returns git's whole configuration there, the user's and the machine's included.
+func (f *Found) Settings() []Setting { return f.config.all }
+
+// Find looks for the repository that dir is in. The errors are those of Open but ErrBare, without
+// its words about dir.
+func Find(ctx context.Context, dir string, git Git) (*Found, error) { return find(ctx, dir, git) }
+
+// find asks git where everything is and how it is configured: two calls, at once.
+func find(ctx context.Context, dir string, git Git, global ...string) (*Found, error) {
+	f := &Found{dir: dir}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("%w: no such folder", ErrNoRepository)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		r.place, err = discover(ctx, r.git, dir, global)
+		f.place, err = discover(ctx, git, dir, global)
 		return err
 	})
-	group.Go(func() (err error) {
-		out, err := r.git.Run(ctx, dir, append(global, "config", "-z", "--list")...)
+	group.Go(func() error {
+		out, err := git.Run(ctx, dir, append(global[:len(global):len(global)], "config", "-z", "--show-origin", "--list")...)
 		if err == nil {
-			r.config = parseConfig(out)
+			f.config = parseConfig(out)
 		}
 		return err
 	})
 	if err := group.Wait(); err != nil {
 		return nil, explainOpen(err, dir)
 	}
-	r.memo = openMemo(opts.MemoDir)
-	return r, nil
+	return f, nil
+}
+
+// open opens what was found, or finds it.
+func open(ctx context.Context, dir string, opts Options, global ...string) (*Repo, error) {
+	found := opts.Found
+	opts.Found = nil // not for submodules
+	if found == nil || found.dir != dir || len(global) > 0 {
+		var err error
+		if found, err = find(ctx, dir, opts.runner(), global...); err != nil {
+			return nil, err
+		}
+	}
+	return &Repo{opts: opts, git: opts.runner(), place: found.place, config: found.config, memo: openMemo(opts.MemoDir)}, nil
 }
 
 // discover finds the parts of the repository in one call. The last questions are those that a

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/git-bst/git-bst/gitint"
 )
 
 // app is what every command gets: the surroundings, and the global flags once they are parsed.
@@ -17,7 +19,8 @@ type app struct {
 	json    bool
 	quiet   bool
 	verbose bool
-	color   bool // colours on stderr and stdout wherever these are terminals
+	found   *gitint.Found // the repository, once settings have been read; nil for none
+	color   bool          // colours on stderr and stdout wherever these are terminals
 }
 
 func newApp(m machine) *app {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -235,8 +236,24 @@ func (a *app) printLog(name string, text io.Reader) error {
 		return writeJSONLine(a.stdout, logInfo{"git-bst.log", 1, name, string(data)})
 	}
 	fmt.Fprintf(a.stdout, "=== %s\n", ui.Safe(name))
-	_, err := io.Copy(a.stdout, text)
-	return err
+	if !a.results.terminal() {
+		_, err := io.Copy(a.stdout, text)
+		return err
+	}
+	// A log is the build's own words: on a terminal they must not act on it.
+	lines := bufio.NewReader(text)
+	for {
+		line, err := lines.ReadString('\n')
+		if _, err := io.WriteString(a.stdout, ui.Safe(line)); err != nil {
+			return err
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 func artifactCheckout() command {

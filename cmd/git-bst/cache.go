@@ -8,6 +8,7 @@ import (
 
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/flow"
+	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/ui"
 )
 
@@ -23,16 +24,16 @@ func cacheCommand() command {
 			},
 			{
 				name: "gc", help: "bring the cache within its budget",
-				about: "Removes artifacts and cached phases, those used longest ago first, until the cache is within its budget (setting cache.budget). What a running build uses stays.",
+				about: "Removes artifacts and cached phases, those used longest ago first, until the cache is within its budget (setting cache.budget). What a running build uses stays, and what was used in the last 10 minutes. --budget 0 keeps nothing else.",
 				flags: []cli.Flag{
-					&cli.StringFlag{Name: "budget", Usage: "bring it to `SIZE`, such as 20G or 5%, this once"},
+					&cli.StringFlag{Name: "budget", Usage: "bring it to `SIZE`, such as 20G or 5%, or 0, this once"},
 				},
 				examples: []string{"git bst cache gc", "git bst cache gc --budget 5G"},
 				action:   cacheGC,
 			},
 			{
 				name: "fsck", help: "read the whole cache and report what is wrong",
-				about:    "Corrupt blobs are moved aside, so that they are made again; damaged entries count as absent. Exit code 1 if anything was found.",
+				about:    "Corrupt blobs are moved aside, so that they are made again; damaged entries are removed. Nothing is printed when nothing is wrong. Exit code 1 if anything was found.",
 				examples: []string{"git bst cache fsck"},
 				action:   cacheFsck,
 			},
@@ -124,10 +125,10 @@ func cacheGC(a *app, cc *cli.Context) error {
 	if a.json {
 		return writeJSON(a.stdout, gcInfo{"git-bst.gc", 1, report.References, report.Removed, report.RemovedBytes, report.After.Bytes})
 	}
-	a.talk("removed %s in %d blobs, %d artifacts and phases; %s are left", config.FormatSize(report.RemovedBytes),
+	a.talk("git-bst: removed %s in %d blobs, %d artifacts and phases; %s are left", config.FormatSize(report.RemovedBytes),
 		report.Removed, report.References, config.FormatSize(report.After.Bytes))
 	if report.After.Bytes > status.BudgetBytes {
-		a.talk("git-bst: hint: still larger than the budget of %s: the rest is in use or was just used", config.FormatSize(status.BudgetBytes))
+		a.talk("git-bst: hint: still larger than the budget of %s: the rest is in use or was used in the last 10 minutes", config.FormatSize(status.BudgetBytes))
 	}
 	return nil
 }
@@ -146,9 +147,12 @@ func cacheFsck(a *app, cc *cli.Context) error {
 		return err
 	}
 	defer session.Close()
-	found, printed := 0, error(nil)
+	found, repaired, printed := 0, 0, error(nil)
 	err = session.CheckCache(cc.Context, func(p flow.CacheProblem) {
 		found++
+		if p.Repaired {
+			repaired++
+		}
 		if a.json {
 			printed = errors.Join(printed, writeJSONLine(a.stdout, problemInfo{"git-bst.problem", 1, p.Path, p.What, p.Repaired}))
 			return
@@ -163,8 +167,13 @@ func cacheFsck(a *app, cc *cli.Context) error {
 	case err != nil:
 		return err
 	case found > 0:
-		return fmt.Errorf("check the cache: found %d problems", found)
+		err := fmt.Errorf("check the cache: found %d problems, repaired %d", found, repaired)
+		if found == repaired {
+			return hint.Add(err, "nothing more is to be done: what is missing now is built or fetched again when it is needed")
+		}
+		return hint.Add(err, "what is incomplete is built again when it is needed: git bst build",
+			"to forget it: git bst artifact delete REF, as git bst artifact list names it")
 	}
-	a.talk("nothing is wrong")
+	a.talk("git-bst: nothing is wrong")
 	return nil
 }

@@ -42,10 +42,13 @@ func (a *app) complete(cc *cli.Context, words []string) []string {
 	for _, word := range done {
 		place = place.after(word)
 	}
+	if place.dir != "" {
+		a.dir = a.path(place.dir)
+	}
 	var candidates []string
 	switch {
 	case place.wants != nil:
-		candidates = a.completeValue(place.wants)
+		candidates = a.completeValue(cc, place.wants)
 	case strings.HasPrefix(current, "-") && len(place.args) == 0:
 		candidates = completeFlags(place.flags)
 	case place.command.action == nil:
@@ -62,13 +65,14 @@ type parsePlace struct {
 	flags   []cli.Flag
 	wants   cli.Flag // the flag whose value is the next word
 	args    []string
+	dir     string // of -C, "" without
 }
 
 func (p parsePlace) after(word string) parsePlace {
 	switch {
 	case p.wants != nil:
 		if p.wants.Names()[0] == "C" {
-			p.args = nil
+			p.dir = word
 		}
 		p.wants = nil
 	case len(p.args) == 0 && strings.HasPrefix(word, "-"):
@@ -119,10 +123,17 @@ func completeCommands(list []command) []string {
 }
 
 // completeValue returns what a flag's value may be, as far as it is one of a few.
-func (a *app) completeValue(f cli.Flag) []string {
+func (a *app) completeValue(cc *cli.Context, f cli.Flag) []string {
 	name := f.Names()[0]
-	if name == "kind" {
+	switch name {
+	case "kind":
 		return flow.InitKinds()
+	case "except":
+		return a.elementNames(cc, nil)
+	case "deps":
+		return []string{"none", "run", "build", "all"}
+	case "order":
+		return []string{"stage", "alpha"}
 	}
 	for _, s := range config.Settings() {
 		if s.Key == flagSettings[name] {
@@ -136,7 +147,7 @@ func (a *app) completeValue(f cli.Flag) []string {
 func (a *app) completeArgument(cc *cli.Context, place parsePlace) []string {
 	word := nthArgument(place.command.args, len(place.args))
 	switch strings.Trim(word, "[].") {
-	case "ELEMENT":
+	case "ELEMENT", "ELEMENT|REF", "PATTERN":
 		return a.elementNames(cc, place.args)
 	case "KEY":
 		return config.Keys()
@@ -148,11 +159,21 @@ func (a *app) completeArgument(cc *cli.Context, place parsePlace) []string {
 		}
 		return names
 	case "TREE":
-		return []string{"work\twhat git add -A and a commit would record", "index\twhat is staged", "HEAD\tthe last commit"}
+		return append([]string{"work\twhat git add -A and a commit would record", "index\twhat is staged", "HEAD\tthe last commit"},
+			a.commitNames(cc)...)
 	case "SHELL":
 		return shells
 	}
 	return nil
+}
+
+// commitNames lists branches and tags.
+func (a *app) commitNames(cc *cli.Context) []string {
+	out, err := a.git(cc.Context, "for-each-ref", "--format=%(refname:short)", "refs/heads", "refs/tags")
+	if err != nil {
+		return nil // what can't be read does not complete
+	}
+	return strings.Fields(string(out))
 }
 
 // maxNames ends the listing of a folder that is no project's after all.

@@ -233,5 +233,17 @@ func (a *app) checkManPage(ctx context.Context) finding {
 	if _, err := os.Stat(filepath.Join(share, "bash-completion", "completions", "git-bst")); err != nil && runtime.GOOS == "linux" {
 		return warn("man page", advice, "%s, but no completions beside it", page)
 	}
+	if !anyExists("/usr/share/bash-completion/bash_completion", "/etc/bash_completion", "/usr/local/share/bash-completion/bash_completion") {
+		return warn("man page", "install the package bash-completion, so that TAB works in bash", "%s, and completions, but bash does not load them", page)
+	}
 	return ok("man page", "%s, and completions", page)
+}
+
+func anyExists(files ...string) bool {
+	for _, file := range files {
+		if _, err := os.Stat(file); err == nil {
+			return true
+		}
+	}
+	return false
 }

@@ -46,6 +46,8 @@ var codedErrors = []struct {
 	code int
 }{
 	{errUsage, exitUsage},
+	{config.ErrFlag, exitUsage},
+	{flow.ErrExcept, exitUsage},
 	{flow.ErrBuildFailed, exitBuildFailed},
 	{flow.ErrNotCached, exitNotCached},
 	{flow.ErrRefused, exitRefused},

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/git-bst/git-bst/internal/config"
 )
 
 func helpCommand() command {
@@ -128,8 +130,28 @@ func describeFlag(f cli.Flag) (name, text string) {
 			value = "VALUE"
 		}
 		name += " " + value
+		if setting := settingOf(f); setting != "" {
+			return name, text + " (" + setting + ")"
+		}
+		if standard := doc.GetValue(); standard != "" && standard != `""` && standard != "[]" && !strings.Contains(text, "default") {
+			text += " (default: " + standard + ")"
+		}
 	}
 	return name, text
+}
+
+// settingOf names the setting that a flag gives, and its default.
+func settingOf(f cli.Flag) string {
+	for _, s := range config.Settings() {
+		if s.Key != flagSettings[f.Names()[0]] {
+			continue
+		}
+		if s.Default == "" {
+			return "setting " + s.Key
+		}
+		return "setting " + s.Key + ", by default " + s.Default
+	}
+	return ""
 }
 
 // unquote takes the name of a flag's value out of its text, where it stands in back quotes.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -44,7 +45,10 @@ func initialise(a *app, cc *cli.Context) error {
 		Top: where.top, Dir: dir, Name: cc.String("name"), Kind: cc.String("kind"),
 		Programs: flow.Programs{Path: filepath.SplitList(a.env("PATH"))},
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, flow.ErrUnknownKind) && cc.String("kind") != "", errors.Is(err, flow.ErrName):
+		return usageError{err: err}.asError()
+	case err != nil:
 		return err
 	}
 	return a.printInit(result)

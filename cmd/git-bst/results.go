@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"syscall"
+
+	"golang.org/x/term"
 )
 
 // results is where results are printed. It remembers the first write that failed, so that no
@@ -39,4 +42,10 @@ func (r *results) check(err error) error {
 		return errTold
 	}
 	return r.err
+}
+
+// terminal reports whether results go to a terminal.
+func (r *results) terminal() bool {
+	file, ok := r.to.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
 }

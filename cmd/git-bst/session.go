@@ -36,7 +36,7 @@ func placeFlags() []cli.Flag {
 // buildFlags are for commands that may build.
 func buildFlags() []cli.Flag {
 	return append(placeFlags(),
-		&cli.StringFlag{Name: "builders", Usage: "build `N` elements at a time (default: one a core)"},
+		&cli.StringFlag{Name: "builders", Usage: "build `N` elements at a time"},
 		&cli.StringFlag{Name: "max-jobs", Usage: "let each element's make run `N` jobs"},
 		&cli.StringFlag{Name: "timeout", Usage: "end the build of an element that takes longer than `DURATION`, such as 90m"},
 		&cli.StringFlag{Name: "lines", Usage: "show the last `N` lines of a failed phase's log"},
@@ -69,7 +69,7 @@ func (a *app) openToBuild(cc *cli.Context) (session *flow.Session, done func(), 
 }
 
 func (a *app) flowOptions(settings config.Config, printer *ui.Printer) flow.Options {
-	options := flow.Options{Dir: a.dir, Config: settings, Environ: a.environ, Now: a.now, Stage: a.stage,
+	options := flow.Options{Dir: a.dir, Config: settings, Environ: a.environ, Found: a.found, Now: a.now, Stage: a.stage,
 		HTTP: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}}
 	if printer != nil {
 		options.Emit = func(e build.Event) { printer.Event(uiEvent(e)) }

@@ -46,20 +46,8 @@ func (a *app) settings(cc *cli.Context) (config.Config, error) {
 // looseSettings loads the settings for commands that only look (rule 38). What the repository
 // asks for without consent is not in force.
 func (a *app) looseSettings(cc *cli.Context) (config.Config, error) {
-	var where gitPlace
-	var entries []config.GitEntry
-	both, ctx := errgroup.WithContext(cc.Context) // a process each: half the time
-	both.Go(func() (err error) {
-		if where, err = a.gitPlace(ctx); errors.Is(err, errNoRepository) {
-			err = nil
-		}
-		return err
-	})
-	both.Go(func() (err error) {
-		entries, err = a.gitSettings(ctx)
-		return err
-	})
-	if err := both.Wait(); err != nil {
+	where, entries, err := a.surroundings(cc.Context)
+	if err != nil {
 		return config.Config{}, err
 	}
 	from := config.Source{
@@ -73,6 +61,51 @@ func (a *app) looseSettings(cc *cli.Context) (config.Config, error) {
 		from.UserFile = a.path(file)
 	}
 	return config.Load(from)
+}
+
+// surroundings returns where the user is and what git's configuration says to us. A usual
+// repository is kept for the session, so that git is asked only once.
+func (a *app) surroundings(ctx context.Context) (where gitPlace, entries []config.GitEntry, err error) {
+	if found := a.find(ctx); found != nil {
+		a.found = found
+		for _, s := range found.Settings() {
+			if strings.HasPrefix(s.Key, "bst.") {
+				entries = append(entries, config.GitEntry{Key: s.Key, Value: s.Value, Origin: s.Origin})
+			}
+		}
+		return gitPlace{common: found.CommonDir(), top: found.TopLevel()}, entries, nil
+	}
+	both, ctx := errgroup.WithContext(ctx) // a process each: half the time
+	both.Go(func() (err error) {
+		if where, err = a.gitPlace(ctx); errors.Is(err, errNoRepository) {
+			err = nil
+		}
+		return err
+	})
+	both.Go(func() (err error) {
+		entries, err = a.gitSettings(ctx)
+		return err
+	})
+	return where, entries, both.Wait()
+}
+
+// find returns the repository around the user's folder, or nil if there is none with a work tree,
+// or if the environment names another one.
+func (a *app) find(ctx context.Context) *gitint.Found {
+	for _, name := range []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_CONFIG"} {
+		if a.env(name) != "" {
+			return nil
+		}
+	}
+	program, err := a.program("git")
+	if err != nil {
+		return nil
+	}
+	found, err := gitint.Find(ctx, a.dir, gitint.Git{Bin: program, Env: a.environ})
+	if err != nil || found.TopLevel() == "" {
+		return nil
+	}
+	return found
 }
 
 // globalString returns a flag that stands before the command.

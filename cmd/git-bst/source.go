@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -75,7 +76,7 @@ func sourceTrack() command {
 			if err != nil {
 				return err
 			}
-			refs, err := session.TrackSources(cc.Context, cc.Args().Slice(), deps)
+			refs, tracked, err := session.TrackSources(cc.Context, cc.Args().Slice(), deps)
 			done()
 			for _, ref := range refs {
 				if a.json {
@@ -85,7 +86,12 @@ func sourceTrack() command {
 				}
 				fmt.Fprintf(a.stdout, "%s %s\n", ui.Safe(ref.Element.Name), ui.Safe(ref.Ref))
 			}
-			if err == nil && len(refs) == 0 {
+			switch {
+			case err != nil:
+			case tracked == 0:
+				a.talk("git-bst: nothing to track: no source of %s has a ref", ui.Safe(strings.Join(cc.Args().Slice(), ", ")))
+				a.talk("git-bst: hint: sources of kind local have none; those of dependencies are tracked with --deps all")
+			case len(refs) == 0:
 				a.talk("git-bst: all refs are the newest")
 			}
 			return err

@@ -25,7 +25,9 @@ func treeCommand() command {
 				action:   withTree("work", treeID),
 			},
 			{
-				name: "ls", help: "list a tree", args: "TREE [PATH]", min: 1, max: 2, about: treeNames,
+				name: "ls", help: "list a tree", args: "TREE [PATH]", min: 1, max: 2,
+				about: "Prints a line for each entry: what it is (- a file, x an executable one, d a folder, l a symbolic link), a blank, its path, a tab, " +
+					"and HASH/SIZE of its content, or -> and the link's target. digest:HASH/SIZE of a folder is a TREE again. " + treeNames,
 				flags:    []cli.Flag{&cli.BoolFlag{Name: "recursive", Aliases: []string{"r"}, Usage: "list what is in the folders too"}},
 				examples: []string{"git bst tree ls -r HEAD src"},
 				action:   withTree("", treeLs),
@@ -117,7 +119,7 @@ func treeLs(a *app, cc *cli.Context, session *flow.Session, t flow.NamedTree) er
 			info := treeEntryInfo{"git-bst.entry", 1, name, e.Kind.String(), e.Digest.String(), e.Executable, e.Target}
 			return writeJSONLine(a.stdout, info)
 		}
-		mark, what := "-", e.Digest.Hash()
+		mark, what := "-", e.Digest.String()
 		switch {
 		case e.Kind == tree.KindDir:
 			mark = "d"

@@ -44,7 +44,10 @@ func trust(a *app, cc *cli.Context) error {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("withdraw consent: %w", err)
 		}
-		a.talk("no consent is given any more in this clone")
+		if a.json {
+			return writeJSON(a.stdout, trustInfo{Schema: "git-bst.trust", Format: 1, Request: []string{}, Given: []config.GivenForOne{}})
+		}
+		a.talk("git-bst: no consent is given any more in this clone")
 		return nil
 	}
 	c, err := a.looseSettings(cc)
@@ -82,17 +85,21 @@ func (a *app) listTrust(request config.Request, given config.Consents) error {
 		fmt.Fprintf(a.stdout, "%s (%s)\n", ui.Safe(line), state)
 	}
 	if len(request.Lines) == 0 {
-		a.talk("the repository asks for nothing that needs consent")
+		a.talk("git-bst: the repository asks for nothing that needs consent")
 	}
 	return nil
 }
 
 func (a *app) giveTrust(file string, request config.Request, given config.Consents) error {
 	if len(request.Lines) == 0 {
-		a.talk("the repository asks for nothing that needs consent")
+		if a.json {
+			return a.listTrust(request, given)
+		}
+		a.talk("git-bst: the repository asks for nothing that needs consent")
 		return nil
 	}
-	data, err := given.With(request, a.now()).Encode()
+	given = given.With(request, a.now())
+	data, err := given.Encode()
 	if err != nil {
 		return fmt.Errorf("give consent: %w", err)
 	}
@@ -102,9 +109,12 @@ func (a *app) giveTrust(file string, request config.Request, given config.Consen
 	if err := fsx.WriteFile(file, data, 0o600); err != nil {
 		return fmt.Errorf("give consent: %w", err)
 	}
+	if a.json {
+		return a.listTrust(request, given)
+	}
 	for _, line := range request.Lines {
 		fmt.Fprintf(a.stdout, "%s\n", ui.Safe(line))
 	}
-	a.talk("agreed to; to take it back: git bst trust --withdraw")
+	a.talk("git-bst: agreed to; to take it back: git bst trust --withdraw")
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -40,7 +41,7 @@ func checkArguments(path []string, c command, args []string) error {
 		if len(arg) > 1 && strings.HasPrefix(arg, "-") {
 			return usageError{
 				err:   fmt.Errorf("%s: %s stands after the arguments", commandLine(path), arg),
-				hints: []string{"flags come first: " + commandLine(path) + " " + arg + " " + strings.TrimSpace(c.args)},
+				hints: []string{"flags come first: " + commandLine(path) + " " + shellLine(flagsFirst(c, args))},
 			}.asError()
 		}
 	}
@@ -57,6 +58,86 @@ func checkArguments(path []string, c command, args []string) error {
 		}.asError()
 	}
 	return nil
+}
+
+// flagsFirst returns arguments with the flags among them, and their values, moved to the front.
+func flagsFirst(c command, args []string) []string {
+	var flags, others []string
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if arg == "--" {
+			others = append(others, args[i:]...)
+			break
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			others = append(others, arg)
+			continue
+		}
+		flags = append(flags, arg)
+		if f := flagNamed(c.flags, strings.TrimLeft(arg, "-")); f != nil && takesValue(f) && i+1 < len(args) {
+			i++
+			flags = append(flags, args[i])
+		}
+	}
+	return append(flags, others...)
+}
+
+// shellLine writes words so that a shell reads them as they are.
+func shellLine(words []string) string {
+	var out []string
+	for _, word := range words {
+		if word == "" || strings.ContainsAny(word, " \t\n\"'\\$`*?[]{}()<>|&;#~!") {
+			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+		out = append(out, word)
+	}
+	return strings.Join(out, " ")
+}
+
+func flagNamed(flags []cli.Flag, name string) cli.Flag {
+	for _, f := range flags {
+		if slices.Contains(f.Names(), name) {
+			return f
+		}
+	}
+	return nil
+}
+
+func takesValue(f cli.Flag) bool {
+	doc, ok := f.(cli.DocGenerationFlag)
+	return ok && doc.TakesValue()
+}
+
+// belongs says where a flag that is unknown at a path may stand, "" if nowhere.
+func belongs(path []string, name string) string {
+	word := dashed(name)
+	if f := flagNamed(globalFlags(), name); f != nil && len(path) > 0 {
+		word += valueOf(f)
+		return fmt.Sprintf("%s stands before the command: git bst %s %s", dashed(name), word, strings.Join(path, " "))
+	}
+	if len(path) > 0 {
+		return ""
+	}
+	var with []string
+	value := ""
+	for _, c := range commands() {
+		if f := flagNamed(c.flags, name); f != nil && !c.hidden {
+			with, value = append(with, c.name), valueOf(f)
+		}
+	}
+	if len(with) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s stands after the command, which may be: %s; for example: git bst %s %s%s", word, strings.Join(with, ", "), with[0], word, value)
+}
+
+// valueOf is a blank and the name of a flag's value, "" for a flag without one.
+func valueOf(f cli.Flag) string {
+	if !takesValue(f) {
+		return ""
+	}
+	value, _ := unquote(f.(cli.DocGenerationFlag).GetUsage())
+	return " " + value
 }
 
 // nthArgument is the n-th word of an argument synopsis, or its last.
@@ -81,7 +162,9 @@ func usageErrorOf(flags []cli.Flag) cli.OnUsageErrorFunc {
 		if unknown {
 			name = strings.TrimLeft(name, "-")
 			out.err = fmt.Errorf("%s: unknown flag %s", commandLine(path), dashed(name))
-			if near := hint.Nearest(name, flagNames(flags)); near != "" {
+			if where := belongs(path, name); where != "" {
+				out.hints = append(out.hints, where)
+			} else if near := hint.Nearest(name, flagNames(flags)); near != "" {
 				out.hints = append(out.hints, "did you mean: "+dashed(near))
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -93,18 +94,33 @@ func (c *chain) claim(ctx context.Context) (release func(), err error) {
 // stage makes the work folder for a build from the first phase on: the sources, all with one time.
 func (c *chain) stage(ctx context.Context) error {
 	for _, folder := range c.folders()[1:] {
-		if err := os.MkdirAll(c.path(folder), 0o755); err != nil {
+		if err := c.makeFolder(folder); err != nil {
 			return err
 		}
 	}
 	if c.job.Source.IsZero() {
-		return os.MkdirAll(c.path("build"), 0o755)
+		return c.makeFolder("build")
 	}
 	options := tree.ExportOptions{Default: time.Unix(SourceTime, 0)}
 	if err := tree.Export(ctx, c.env.CAS, c.job.Source, c.path("build"), options); err != nil {
 		return fmt.Errorf("stage the sources: %w", err)
 	}
 	return nil
+}
+
+// makeFolder makes one of the folders, empty, with permissions that are not the caller's umask's.
+func (c *chain) makeFolder(folder string) error {
+	if err := os.MkdirAll(c.path(folder), 0o755); err != nil {
+		return err
+	}
+	return os.Chmod(c.path(folder), folderMode(folder))
+}
+
+func folderMode(folder string) os.FileMode {
+	if folder == "tmp" || folder == "shm" {
+		return 0o777 | os.ModeSticky
+	}
+	return 0o755
 }
 
 // restore makes the work folder as outputs describe it, with its times to the nanosecond. The
@@ -132,12 +148,15 @@ func (c *chain) restore(ctx context.Context, outputs action.Outputs) error {
 			options.Times = times
 		}
 		if part.tree.IsZero() {
-			if err := os.MkdirAll(c.path(part.folder), 0o755); err != nil {
+			if err := c.makeFolder(part.folder); err != nil {
 				return err
 			}
 			continue
 		}
 		if err := tree.Export(ctx, c.env.CAS, part.tree, c.path(part.folder), options); err != nil {
+			return fmt.Errorf("restore %s: %w", part.folder, err)
+		}
+		if err := os.Chmod(c.path(part.folder), folderMode(part.folder)); err != nil {
 			return fmt.Errorf("restore %s: %w", part.folder, err)
 		}
 	}
@@ -266,6 +285,13 @@ func (c *chain) capture(ctx context.Context) (outputs action.Outputs, whole bool
 	var special []tree.Special
 	for i, folder := range c.folders() {
 		imported, err := tree.Import(ctx, c.env.CAS, c.path(folder), tree.ImportOptions{Index: c.index[folder]})
+		if errors.Is(err, os.ErrPermission) { // an ordinary user's build that shut its own files
+			c.remark(fmt.Sprintf("files of the %s folder that not even their owner could read were opened to be kept", folder))
+			whole = false
+			if err = readable(c.path(folder)); err == nil {
+				imported, err = tree.Import(ctx, c.env.CAS, c.path(folder), tree.ImportOptions{Index: c.index[folder]})
+			}
+		}
 		if err != nil {
 			if folder == "install" {
 				return outputs, false, fmt.Errorf("%s: %w", folder, err)
@@ -295,6 +321,30 @@ func (c *chain) capture(ctx context.Context) (outputs action.Outputs, whole bool
 	}
 	outputs.Special, err = c.env.saveSpecial(ctx, special)
 	return outputs, whole, err
+}
+
+// readable lets the owner read all files and folders below dir, which belong to them.
+func readable(dir string) error {
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrPermission) && entry != nil && entry.IsDir() { // listing failed: WalkDir comes a second time
+			return fs.SkipDir
+		}
+		if err != nil || entry.Type()&^fs.ModeDir != 0 {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		need := fs.FileMode(0o400)
+		if entry.IsDir() {
+			need = 0o700
+		}
+		if info.Mode()&need == need {
+			return nil
+		}
+		return os.Chmod(path, info.Mode().Perm()|need)
+	})
 }
 
 // remark tells the user something about capturing, once, and puts it on record.

@@ -21,6 +21,8 @@ import (
 var (
 	// ErrInvalid is returned for a setting that is unknown or has a value that it can't have.
 	ErrInvalid = errors.New("invalid setting")
+	// ErrFlag is returned, beside ErrInvalid, for a value of the command line.
+	ErrFlag = errors.New("invalid value of a flag")
 	// ErrNeedsTrust is returned when the repository asks for what the user has not agreed to.
 	ErrNeedsTrust = errors.New("the repository asks for what needs your consent")
 )
@@ -162,10 +164,16 @@ type settingError struct{ text string }
 func (e settingError) Error() string        { return e.text }
 func (e settingError) Is(target error) bool { return target == ErrInvalid }
 
+// wrongFlag is an ErrInvalid from the command line.
+type wrongFlag struct{ error }
+
+func (e wrongFlag) Unwrap() error        { return e.error }
+func (e wrongFlag) Is(target error) bool { return target == ErrFlag }
+
 func unknownKey(place, key string) error {
 	err := invalid(place, "unknown setting %q", key)
 	if near := hint.Nearest(key, Keys()); near != "" {
 		return hint.Addf(err, "did you mean: %s", near)
 	}
-	return hint.Add(err, "to see all settings: git bst config")
+	return hint.Add(err, "there are: "+strings.Join(Keys(), ", "))
 }

@@ -125,10 +125,10 @@ func TestWrongSettings(t *testing.T) {
 		err, hint                   string
 	}{
 		{name: "unknown key", user: "[build]\n\n  buildrs = 4\n", err: "config.toml:3:13: unknown setting \"build.buildrs\"", hint: "did you mean: build.builders"},
-		{name: "unknown section", user: "[bild]\nx = 1\n", err: "config.toml:1:", hint: "git bst config"},
+		{name: "unknown section", user: "[bild]\nx = 1\n", err: "config.toml:1:", hint: "there are: build.builders, "},
 		{name: "syntax", user: "[build]\nbuilders = \n", err: "config.toml:2:"},
 		{name: "twice", user: "[log]\nlines = 1\nlines = 2\n", err: "config.toml:3:"},
-		{name: "list for text", user: "[build]\nroot = [\"host\"]\n", err: "config.toml:2:8: build.root: must be a choice"},
+		{name: "list for text", user: "[build]\nroot = [\"host\"]\n", err: "config.toml:2:8: build.root: must be one of sysroot, host, as text"},
 		{name: "number of text", user: "[log]\nlines = \"many\"\n", err: "\"many\" is not a number from 1"},
 		{name: "zero", user: "log.lines = 0\n", err: "config.toml:1:13: log.lines: \"0\" is not a number"},
 		{name: "no choice", user: "ui.color = \"blue\"\n", err: "not one of auto, always, never"},

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/git-bst/git-bst/internal/hint"
@@ -189,10 +188,23 @@ func (l *loader) git() error {
 	}
 	for _, key := range order {
 		if err := l.putText(key, groups[key].values, Origin{Layer: Git, Place: groups[key].origin}); err != nil {
-			return hint.Addf(err, "to change it: git config bst.%s VALUE", key)
+			return hintGit(err, key, groups[key].origin)
 		}
 	}
 	return nil
+}
+
+// hintGit says how to mend a setting that git gives.
+func hintGit(err error, key, origin string) error {
+	_, known := lookUp(key)
+	file, inFile := strings.CutPrefix(origin, "file:")
+	switch {
+	case !inFile:
+		return hint.Addf(err, "it was given by: git -c bst.%s=VALUE, or by GIT_CONFIG_* in the environment", key)
+	case known:
+		return hint.Addf(err, "to change it: git config --file %s bst.%s VALUE", file, key)
+	}
+	return hint.Addf(err, "to remove it: git config --file %s --unset-all bst.%s", file, key)
 }
 
 func (l *loader) putText(key string, texts []string, origin Origin) error {
@@ -207,9 +219,6 @@ func (l *loader) putText(key string, texts []string, origin Origin) error {
 	return l.put(key, r, origin)
 }
 
-// otherVariables begin with GIT_BST_ and are no settings.
-var otherVariables = []string{"GIT_BST_TRACE"}
-
 func (l *loader) environment() error {
 	byEnv := map[string]string{}
 	for _, s := range Settings() {
@@ -217,7 +226,7 @@ func (l *loader) environment() error {
 	}
 	for _, variable := range l.from.Environ {
 		name, value, _ := strings.Cut(variable, "=")
-		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, envPrefix+"TEST_") || slices.Contains(otherVariables, name) {
+		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, envPrefix+"TEST_") {
 			continue
 		}
 		key, ok := byEnv[name]
@@ -240,7 +249,7 @@ func unknownVariable(name string) error {
 	if near := hint.Nearest(name, names); near != "" {
 		return hint.Addf(err, "did you mean: %s", near)
 	}
-	return hint.Add(err, "to see all settings: git bst config")
+	return hint.Add(err, "there are: "+strings.Join(names, ", "))
 }
 
 func (l *loader) flags() error {
@@ -249,7 +258,7 @@ func (l *loader) flags() error {
 			continue
 		}
 		if err := l.putText(o.Key, o.Values, Origin{Layer: Flag, Place: o.Flag}); err != nil {
-			return err
+			return wrongFlag{err}
 		}
 	}
 	return nil

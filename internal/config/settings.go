@@ -39,6 +39,14 @@ func (f Form) String() string {
 	}[f]
 }
 
+// formText is a setting's form with the choices there are.
+func formText(s Setting) string {
+	if len(s.Choices) > 0 {
+		return "one of " + strings.Join(s.Choices, ", ") + ", as text"
+	}
+	return s.Form.String()
+}
+
 // Consent says what a repository's file may do with a setting.
 type Consent int
 

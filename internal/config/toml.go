@@ -44,7 +44,7 @@ func readTOML(file string) ([]entry, error) {
 		}
 		if e.value.text == wrongForm {
 			s, _ := lookUp(e.key)
-			return nil, invalid(e.place, "%s: must be %s", e.key, s.Form)
+			return nil, invalid(e.place, "%s: must be %s", e.key, formText(s))
 		}
 	}
 	return r.entries, nil

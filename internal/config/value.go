@@ -180,6 +180,10 @@ func setBudget(to *Budget, text string) error {
 		*to = Budget{percent: n}
 		return nil
 	}
+	if text == "0" { // nothing is to be kept but what is in use
+		*to = Budget{}
+		return nil
+	}
 	n, err := ParseSize(text)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -250,7 +251,9 @@ func (s *Session) mend(p CacheProblem, err error) CacheProblem {
 // aside, other damaged files removed; records that a killed process did not get to index are found
 // again. Nothing else changes.
 func (s *Session) CheckCache(ctx context.Context, report func(CacheProblem)) error {
-	if err := s.cas.Fsck(ctx, func(p cas.Problem) { report(CacheProblem(p)) }); err != nil {
+	if err := s.cas.Fsck(ctx, func(p cas.Problem) {
+		report(CacheProblem{Path: filepath.Join(s.config.Cache.Dir, "cas", filepath.FromSlash(p.Path)), What: p.What, Repaired: p.Repaired})
+	}); err != nil {
 		return fmt.Errorf("check the cache: %w", err)
 	}
 	unindexed := false

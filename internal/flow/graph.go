@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -95,12 +96,25 @@ func (s *Session) gather(ctx context.Context, g *graph) error {
 		})
 	}
 	if commands && s.config.Build.Root == keys.RootHost {
+		if err := s.checkHostPaths(); err != nil {
+			return err
+		}
 		group.Go(func() error {
 			_, err := s.host(ctx, g)
 			return err
 		})
 	}
 	return group.Wait()
+}
+
+// checkHostPaths names the setting whose path is not there.
+func (s *Session) checkHostPaths() error {
+	for _, path := range s.config.Build.HostPaths {
+		if _, err := os.Stat(path); err != nil {
+			return hint.Add(fmt.Errorf("setting build.host-paths: %w", err), "to see where it is set: git bst config --show-origin build.host-paths")
+		}
+	}
+	return nil
 }
 
 // loadToPlan is load with all that planning needs.

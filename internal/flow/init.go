@@ -21,6 +21,8 @@ var (
 	// ErrUnknownKind is returned when Init finds nothing that says how to build a repository, or
 	// when it is asked for a kind that it doesn't know.
 	ErrUnknownKind = errors.New("unknown kind of project")
+	// ErrName is returned when Init is asked for a name that no project can have.
+	ErrName = errors.New("no name for a project")
 )
 
 // InitRequest is what Init works from.
@@ -141,7 +143,7 @@ func projectName(name string, asked bool) (string, error) {
 		clean = "project"
 	}
 	if asked && clean != name {
-		err := fmt.Errorf("make a project: %q is no name for one: letters, digits, - and _ only, and no digit in front", name)
+		err := fmt.Errorf("make a project: %w: %q: letters, digits, - and _ only, and no digit in front", ErrName, name)
 		return "", hint.Addf(err, "for example: git bst init --name %s", clean)
 	}
 	return clean, nil

@@ -43,9 +43,10 @@ var (
 type Options struct {
 	Dir     string // where the user stands, absolute
 	Config  config.Config
-	Environ []string     // for git and for proxies: "NAME=value"
-	Git     string       // path of the git binary; "" for the one in PATH
-	HTTP    *http.Client // for downloads, with the user's proxies; nil: without
+	Environ []string      // for git and for proxies: "NAME=value"
+	Git     string        // path of the git binary; "" for the one in PATH
+	Found   *gitint.Found // the repository at Dir, when it is known already; may be nil
+	HTTP    *http.Client  // for downloads, with the user's proxies; nil: without
 	Emit    func(build.Event)
 	Now     func() time.Time
 	Stage   func(build.Stage) // for tests; see build.Env
@@ -81,7 +82,7 @@ func Open(ctx context.Context, options Options) (*Session, error) {
 	}
 	var err error
 	s.repo, err = gitint.Open(ctx, options.Dir, gitint.Options{
-		Store: s.cas, MemoDir: filepath.Join(s.config.Cache.Dir, "memo"), Git: options.Git, Env: options.Environ,
+		Store: s.cas, MemoDir: filepath.Join(s.config.Cache.Dir, "memo"), Git: options.Git, Env: options.Environ, Found: options.Found,
 	})
 	if err != nil {
 		s.Close()

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -21,6 +22,9 @@ const (
 	DepsBuild Deps = "build" // what they need to be built, without themselves
 	DepsAll   Deps = "all"   // everything
 )
+
+// ErrExcept is for an element that can't be left out, as it is not in.
+var ErrExcept = errors.New("--except")
 
 // ParseDeps reads a selection.
 func ParseDeps(text string) (Deps, error) {
@@ -129,7 +133,7 @@ func (g *graph) except(names []string, want map[*project.Element]bool) error {
 	for _, name := range names {
 		e := g.byName(name)
 		if e == nil {
-			return fmt.Errorf("--except %s: the targets do not depend on it", name)
+			return fmt.Errorf("%w %s: the targets do not depend on it", ErrExcept, name)
 		}
 		without[e] = true
 	}

@@ -30,29 +30,30 @@ func (s *Session) FetchSources(ctx context.Context, elements []string, deps Deps
 }
 
 // TrackSources looks for the newest refs of elements' sources and writes them into their files,
-// where nothing but the ref's own text changes. It returns the refs that are new.
-func (s *Session) TrackSources(ctx context.Context, elements []string, deps Deps) ([]source.NewRef, error) {
+// where nothing but the ref's own text changes. It returns the refs that are new, and how many sources
+// have a ref at all.
+func (s *Session) TrackSources(ctx context.Context, elements []string, deps Deps) (changed []source.NewRef, tracked int, err error) {
 	g, selected, err := s.selectedElements(ctx, elements, deps)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	var changed []source.NewRef
 	for _, e := range selected {
 		refs, err := source.Track(ctx, g.sources, e)
 		if err != nil {
-			return changed, fmt.Errorf("track %s: %w", e.Name, err)
+			return changed, tracked, fmt.Errorf("track %s: %w", e.Name, err)
 		}
+		tracked += len(refs)
 		for _, ref := range refs {
 			if ref.Ref == ref.Old {
 				continue
 			}
 			if err := project.WriteRef(e, ref.Index, ref.Ref); err != nil {
-				return changed, fmt.Errorf("write the ref of %s: %w", e.Name, err)
+				return changed, tracked, fmt.Errorf("write the ref of %s: %w", e.Name, err)
 			}
 			changed = append(changed, ref)
 		}
 	}
-	return changed, nil
+	return changed, tracked, nil
 }
 
 func (s *Session) selectedElements(ctx context.Context, elements []string, deps Deps) (*graph, []*project.Element, error) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/git-bst/git-bst/gitint"
 	"github.com/git-bst/git-bst/internal/build"
+	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/tree"
@@ -24,7 +25,7 @@ func OpenTrees(ctx context.Context, options Options) (*Session, error) {
 		return nil, err
 	}
 	s.repo, err = gitint.Open(ctx, options.Dir, gitint.Options{
-		Store: s.cas, MemoDir: filepath.Join(s.config.Cache.Dir, "memo"), Git: options.Git, Env: options.Environ,
+		Store: s.cas, MemoDir: filepath.Join(s.config.Cache.Dir, "memo"), Git: options.Git, Env: options.Environ, Found: options.Found,
 	})
 	if err != nil && !errors.Is(err, gitint.ErrNoRepository) {
 		s.Close()
@@ -52,6 +53,11 @@ func (s *Session) Tree(ctx context.Context, name string) (NamedTree, error) {
 		if err != nil {
 			return NamedTree{}, fmt.Errorf("find tree %s: %w", name, err)
 		}
+		if _, err := tree.Load(ctx, s.cas, root); errors.Is(err, cas.ErrNotFound) {
+			return NamedTree{}, fmt.Errorf("%w: find tree %s: it is not in the cache", ErrNotCached, name)
+		} else if err != nil {
+			return NamedTree{}, fmt.Errorf("find tree %s: %w", name, err)
+		}
 		return NamedTree{Name: name, Root: root}, nil
 	}
 	if s.repo == nil {
@@ -77,14 +83,14 @@ func (s *Session) Tree(ctx context.Context, name string) (NamedTree, error) {
 
 // List calls yield for everything below a path of the tree: all of it, or one level.
 func (s *Session) List(ctx context.Context, t NamedTree, path string, all bool, yield func(string, tree.Entry) error) error {
-	root := t.Root
-	if path != "" {
-		var err error
-		if root, err = tree.Subtree(ctx, s.cas, t.Root, path); err != nil {
-			return fmt.Errorf("list %s in %s: %w", path, t.Name, err)
-		}
+	entry, err := tree.Lookup(ctx, s.cas, t.Root, path)
+	if err == nil && entry.Kind != tree.KindDir {
+		err = wrongKind(entry, "folder", "to print it: git bst tree cat "+t.Name+" "+path, "")
 	}
-	err := tree.Walk(ctx, s.cas, root, func(name string, e tree.Entry) error {
+	if err != nil {
+		return fmt.Errorf("list %s in %s: %w", path, t.Name, err)
+	}
+	err = tree.Walk(ctx, s.cas, entry.Digest, func(name string, e tree.Entry) error {
 		if name == "" || name == "." {
 			return nil
 		}
@@ -106,7 +112,7 @@ func (s *Session) List(ctx context.Context, t NamedTree, path string, all bool, 
 func (s *Session) Cat(ctx context.Context, t NamedTree, path string, to io.Writer) error {
 	entry, err := tree.Lookup(ctx, s.cas, t.Root, path)
 	if err == nil && entry.Kind != tree.KindFile {
-		err = fmt.Errorf("%w: it is a %s, not a file", tree.ErrInvalid, entry.Kind)
+		err = wrongKind(entry, "file", "", "to list it: git bst tree ls "+t.Name+" "+path)
 	}
 	if err == nil {
 		err = s.ensure(ctx, t)
@@ -123,6 +129,17 @@ func (s *Session) Cat(ctx context.Context, t NamedTree, path string, to io.Write
 		return fmt.Errorf("read %s in %s: %w", path, t.Name, err)
 	}
 	return nil
+}
+
+// wrongKind says what an entry is in place of what was asked for, and what can be done with it.
+func wrongKind(entry tree.Entry, wanted, ifFile, ifDir string) error {
+	switch entry.Kind {
+	case tree.KindFile:
+		return hint.Add(fmt.Errorf("%w: it is a file, not a %s", tree.ErrInvalid, wanted), ifFile)
+	case tree.KindDir:
+		return hint.Add(fmt.Errorf("%w: it is a folder, not a %s", tree.ErrInvalid, wanted), ifDir)
+	}
+	return fmt.Errorf("%w: it is a symbolic link to %q, not a %s", tree.ErrInvalid, entry.Target, wanted)
 }
 
 // ensure has the tree's files in the cache: git's are fetched into it only when they are needed.

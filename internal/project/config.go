@@ -64,6 +64,9 @@ var rawOnly = []string{"min-version", "name", "element-path", "junctions", "defa
 // loadProject reads project.conf in three steps: what is needed to read on, as written; the pass
 // with this project's own includes, for junctions; the pass with all includes, for all else.
 func (l *loader) loadProject() error {
+	if err := l.root.checkInside(l.root.dir+"/"+confName, NewScalar(confName)); err != nil {
+		return err
+	}
 	conf, err := readYAML(l.root.dir+"/"+confName, confName)
 	if err != nil {
 		return err

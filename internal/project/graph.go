@@ -120,6 +120,9 @@ func (l *loader) loadFile(written string, by *Node) (*fileElement, error) {
 	if strings.HasPrefix(name, "/") || !within(l.root.dir, full) {
 		return nil, fail(ProjPathInvalid, by.At(), "element %q is outside of the project", written)
 	}
+	if err := l.root.checkInside(full, by); err != nil {
+		return nil, err
+	}
 	node, err := readYAML(full, l.root.relative(full))
 	if ReasonOf(err) == MissingFile {
 		err := fail(MissingFile, by.At(), "there is no element %q below %s", name, l.project.ElementPath)

@@ -9,7 +9,12 @@ import (
 type includer struct {
 	root  root
 	files map[string]*Node // by path
+	count int              // of includes that were followed
 }
+
+// maxIncludes bounds the includes that one load follows: a file that includes the next one twice, and
+// so on, is 2^n of them. The largest projects known follow some ten thousand.
+const maxIncludes = 200_000
 
 // includeMode says which includes are followed and how.
 type includeMode struct {
@@ -74,6 +79,9 @@ func (in *includer) include(n, name *Node, mode includeMode, open map[string]boo
 	content, err := in.load(path, name)
 	if err != nil {
 		return err
+	}
+	if in.count++; in.count > maxIncludes {
+		return fail(TooLarge, name.At(), "more than %d includes", maxIncludes)
 	}
 	content = content.Clone()
 	open[path] = true

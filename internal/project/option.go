@@ -158,7 +158,7 @@ func (o *options) set(values map[string]string, ignoreUnknown bool) error {
 			if ignoreUnknown {
 				continue
 			}
-			err := fail(InvalidData, Place{}, "the project has no option %q, it has: %s", name, strings.Join(o.names(), ", "))
+			err := fail(InvalidData, Place{}, "the project has no option %q, %s", name, o.say())
 			if near := hint.Nearest(name, o.names()); near != "" {
 				return hint.Addf(err, "did you mean: %s", near)
 			}
@@ -169,6 +169,14 @@ func (o *options) set(values map[string]string, ignoreUnknown bool) error {
 		}
 	}
 	return nil
+}
+
+// say lists the options for people.
+func (o *options) say() string {
+	if len(o.list) == 0 {
+		return "it has none"
+	}
+	return "it has: " + strings.Join(o.names(), ", ")
 }
 
 func (o *options) names() []string {

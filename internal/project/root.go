@@ -40,7 +40,7 @@ func (r root) checkInside(path string, node *Node) error {
 		return &LoadError{Reason: ProjPathInvalid, At: node.At(), Detail: "resolve path", Err: err}
 	}
 	if !within(r.real, real) {
-		return fail(ProjPathInvalid, node.At(), "path %q leads outside of the project", node.value)
+		return fail(ProjPathInvalid, node.At(), "path %q leads outside of the project", r.relative(path))
 	}
 	return nil
 }

@@ -29,7 +29,10 @@ func WriteRef(e *Element, index int, ref string) error {
 	if old := src.Config.Get("ref"); old != nil && !old.synthetic() {
 		at, replaces = old.At(), true
 	}
-	path := filepath.Join(e.Project.Dir, filepath.FromSlash(at.File))
+	path, err := editable(e.Project.Dir, filepath.Join(e.Project.Dir, filepath.FromSlash(at.File)))
+	if err != nil {
+		return fmt.Errorf("write ref of %s: %w", e.Name, err)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return fmt.Errorf("write ref of %s: %w", e.Name, err)
@@ -44,6 +47,22 @@ func WriteRef(e *Element, index int, ref string) error {
 		return hint.Addf(err, "set it by hand: ref: %s", ref)
 	}
 	return fsx.WriteFile(path, []byte(text), info.Mode()&fs.ModePerm)
+}
+
+// editable is the file that a path of the project names: behind a link the linked file is changed,
+// but none outside of the project.
+func editable(dir, path string) (string, error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return "", err
+	}
+	if dir, err = filepath.EvalSymlinks(dir); err != nil {
+		return "", err
+	}
+	if !within(dir, real) {
+		return "", fmt.Errorf("%w: %s is a link that leads out of the project", ErrNotEditable, path)
+	}
+	return real, nil
 }
 
 // editRef returns text with the ref at a place set. The place is that of the old scalar, or of the

@@ -24,7 +24,7 @@ const (
 // readYAML reads the mapping in the file at path; name is what Places call it.
 func readYAML(path, name string) (*Node, error) {
 	at := Place{File: name}
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a fifo would wait for its writer
 	if err == nil {
 		defer f.Close()
 		var info fs.FileInfo

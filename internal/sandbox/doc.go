@@ -9,11 +9,12 @@
 //
 // What a sandbox of Kind Namespaces is: own user, mount, PID, network, IPC and UTS namespaces;
 // the root read-only (see Spec.RootWritable); a network with only its own loopback; /proc of its
-// own; /dev with null, zero, full, random, urandom, tty, pts, shm and the usual links; a fresh
-// /tmp; no capabilities, not even in the bounding set; no_new_privs; no set-user-ID or device
-// files; umask 022; no core files; its own session without a terminal; the environment given and
-// nothing else; three open files. It needs nothing installed and works as root and as an
-// ordinary user, where the kernel allows user namespaces. Probe says whether it does.
+// own; /dev with null, zero, full, random, urandom, tty (the host's, whose modes cannot be
+// changed), pts, shm and the usual links; a fresh /tmp; none of the user's keyrings; no
+// capabilities, not even in the bounding set; no_new_privs; no set-user-ID or device files; umask
+// 022; no core files; its own session without a terminal; the environment given and nothing else;
+// three open files. It needs nothing installed and works as root and as an ordinary user, where
+// the kernel allows user namespaces. Probe says whether it does.
 //
 // Mount points need not exist in a read-only root and the root's directory is never changed: a
 // directory that lacks one is shown as a fresh one on a tmpfs into which its entries are bound
@@ -29,6 +30,6 @@
 // What Kind None is: the init without any of the above. The command sees the whole host, there
 // is no fixed build path (Binds and a Root other than the host's are refused unless
 // Source equals Target), and the network is there. What still holds: the environment, umask and
-// limits, the ends (Interrupted, TimedOut), and that no process is left, even one that
-// changed its session. Trust in what it makes is the caller's matter.
+// limits, a session keyring of its own, the ends (Interrupted, TimedOut), and that no process is
+// left, even one that changed its session. Trust in what it makes is the caller's matter.
 package sandbox

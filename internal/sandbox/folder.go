@@ -62,6 +62,9 @@ type area struct {
 	how  counting
 }
 
+// key is that of the area's memory.
+func (a area) key() string { return a.path + "\x00" + a.how.name }
+
 // entry is what was found in an area. Folders come before their files, and these before the
 // folders in them.
 type entry struct {

@@ -67,7 +67,7 @@ func TestBrokenMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for length := range data {
+		for length := 0; length < len(data); length += 1 + len(data)/40 {
 			if err := os.WriteFile(filepath.Join(cache, name), data[:length], 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -92,5 +92,27 @@ func TestUnsettled(t *testing.T) {
 	}
 	if data, err := os.ReadFile(r.contents.file); err != nil || string(data) != "{}" {
 		t.Errorf("%v %s", err, data)
+	}
+}
+
+// TestGone: what is no longer there is neither an error nor remembered for ever.
+func TestGone(t *testing.T) {
+	root, cache := t.TempDir(), t.TempDir()
+	write(t, root+"/opt/a", "one")
+	areaOf(t, root, cache, 3)
+	r := newReader(HostOptions{Root: root, CacheDir: cache})
+	if len(readWatched(r.memory)) != 1 {
+		t.Fatal("nothing is remembered")
+	}
+	if err := os.RemoveAll(root + "/opt"); err != nil {
+		t.Fatal(err)
+	}
+	write(t, root+"/srv/b", "two")
+	r.areas = []area{{"/opt", root + "/opt", wholly}, {"/srv", root + "/srv", wholly}}
+	if err := r.look(context.Background()); err != nil || r.lines[0] != "folder /opt is not there" {
+		t.Errorf("%v %v", err, r.lines)
+	}
+	if list := readWatched(r.memory); len(list) != 0 {
+		t.Errorf("remembered: %v", list)
 	}
 }

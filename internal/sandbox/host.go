@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -55,7 +57,7 @@ var systemFolders = []struct {
 // deep are the folders among fewNames of which all levels count: those of compilers and
 // interpreters, whose modules and headers lie deeper.
 var deep = []string{
-	"*-linux-*", "aclocal*", "cmake*", "clang*", "gcc*", "ghc*", "go*", "guile*", "jvm", "llvm*", "lua*", "node_modules", "nodejs",
+	"*-linux-*", "aclocal*", "cmake*", "clang*", "gcc*", "ghc*", "go", "go-[0-9]*", "guile*", "jvm", "llvm*", "lua*", "node_modules", "nodejs",
 	"ocaml*", "perl*", "php*", "pkgconfig", "python*", "R", "ruby*", "rustlib", "tcl*",
 }
 
@@ -250,26 +252,31 @@ func matches(patterns []string, name string) bool {
 // look adds the lines of the areas: those that are remembered where nothing has changed.
 func (r *reader) look(ctx context.Context) error {
 	memory := readWatched(r.memory)
+	changed := r.changed(memory)
 	lines, fresh := make([]string, len(r.areas)), make([]*watched, len(r.areas))
 	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(2) // it is the kernel that works, and others want to, too
+	group.SetLimit(atOnce)
 	for i, a := range r.areas {
+		if !changed[i].Load() {
+			lines[i] = memory[a.key()].Line
+			continue
+		}
 		group.Go(func() error {
-			if known, ok := memory[a.path+"\x00"+a.how.name]; ok && known.holds() {
-				lines[i] = known.Line
-				return nil
-			}
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			w, err := r.walk(a)
+			if errors.Is(err, fs.ErrNotExist) { // gone since it was listed
+				lines[i] = "folder " + a.name + " is not there"
+				return nil
+			}
 			if err != nil {
 				return err
 			}
 			lines[i] = w.line(r.contents)
 			again := w.watch(lines[i])
 			if !w.settled(r.cache.now()) {
-				again.Sum = "" // what is looked at again is read again
+				again.Parts = nil // not to be remembered
 			}
 			fresh[i] = &again
 			return nil
@@ -283,6 +290,33 @@ func (r *reader) look(ctx context.Context) error {
 	return nil
 }
 
+// atOnce is how many areas are looked at at once: it is the kernel that works, and others want to, too.
+const atOnce = 2
+
+// changed says which areas are not remembered as they are.
+func (r *reader) changed(memory map[string]watched) []atomic.Bool {
+	changed := make([]atomic.Bool, len(r.areas))
+	var group errgroup.Group
+	group.SetLimit(atOnce)
+	for i, a := range r.areas {
+		known, ok := memory[a.key()]
+		if !ok || len(known.Parts) == 0 {
+			changed[i].Store(true)
+			continue
+		}
+		for _, p := range known.Parts {
+			group.Go(func() error {
+				if !changed[i].Load() && !p.holds() {
+					changed[i].Store(true)
+				}
+				return nil
+			})
+		}
+	}
+	_ = group.Wait()
+	return changed
+}
+
 // remember writes what was walked, if anything was.
 func (r *reader) remember(memory map[string]watched, fresh []*watched) {
 	var walked []area
@@ -291,15 +325,21 @@ func (r *reader) remember(memory map[string]watched, fresh []*watched) {
 			continue
 		}
 		walked = append(walked, r.areas[i])
-		delete(memory, w.Path+"\x00"+w.How)
-		if w.Sum != "" {
-			memory[w.Path+"\x00"+w.How] = *w
+		key := r.areas[i].key()
+		delete(memory, key)
+		if w.Parts != nil {
+			memory[key] = *w
 		}
 	}
-	if r.memory != "" && len(walked) > 0 {
-		writeWatched(r.memory, memory)
-		r.contents.save(walked)
+	if r.memory == "" || len(walked) == 0 {
+		return
 	}
+	maps.DeleteFunc(memory, func(_ string, w watched) bool {
+		found, err := present(w.Path)
+		return err == nil && !found
+	})
+	writeWatched(r.memory, memory)
+	r.contents.save(walked)
 }
 
 // under reports whether name is folder or in it.

@@ -26,12 +26,14 @@ func BenchmarkFingerprint(b *testing.B) {
 	})
 	var paths []string
 	for _, w := range readWatched(filepath.Join(options.CacheDir, "host-areas-1")) {
-		folder := ""
-		for name := range strings.SplitSeq(strings.TrimSuffix(w.names, "\x00"), "\x00") {
-			if strings.HasPrefix(name, "/") {
-				folder, name = name, ""
+		for _, p := range w.Parts {
+			folder := ""
+			for name := range strings.SplitSeq(strings.TrimSuffix(p.names, "\x00"), "\x00") {
+				if strings.HasPrefix(name, "/") {
+					folder, name = name, ""
+				}
+				paths = append(paths, filepath.Join(folder, name))
 			}
-			paths = append(paths, filepath.Join(folder, name))
 		}
 	}
 	b.Run("floor", func(b *testing.B) {

@@ -57,7 +57,7 @@ func runInit() report {
 		return failure("make a terminal", err)
 	}
 	if o.Kind != None {
-		if err := dropPrivileges(); err != nil {
+		if err := errors.Join(dropPrivileges(), refuseKeys()); err != nil {
 			return failure("", err)
 		}
 	}

@@ -161,6 +161,9 @@ func TestDownloadErrors(t *testing.T) {
 		if test.is == source.ErrMismatch && !strings.Contains(strings.Join(hint.Lines(err), ""), "git bst source track e.bst") {
 			t.Errorf("%s: hints %q", name, hint.Lines(err))
 		}
+		if strings.Contains(strings.Join(hint.Lines(err), ""), "kept") {
+			t.Errorf("%s: nothing arrived, but hints say that it is kept: %q", name, hint.Lines(err))
+		}
 	}
 	names, _ := filepath.Glob(filepath.Join(f.env.MirrorDir, "*/*"))
 	if strings.Contains(strings.Join(names, ""), "password") {

@@ -31,8 +31,11 @@ func (e Env) downloadHTTP(ctx context.Context, from, part string) (etag string, 
 		err = fmt.Errorf("%w: %s: %w", ErrDownload, redact(from), withoutURL(err))
 		switch {
 		case errors.Is(err, ErrTooLarge):
-			return "", hint.Add(err, "if it is meant, raise the limit: git bst config fetch.max-size SIZE")
+			return "", hint.Add(err, "if it is meant, raise the limit: git config bst.fetch.max-size SIZE")
 		case errors.Is(err, errPermanent), attempt == maxAttempts:
+			if sizeOf(part) == 0 {
+				return "", err
+			}
 			return "", hint.Add(err, "what was downloaded so far is kept; a further attempt goes on behind it")
 		}
 		e.progress(fmt.Sprintf("%v: attempt %d of %d", err, attempt+1, maxAttempts))

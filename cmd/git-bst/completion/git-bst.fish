@@ -8,7 +8,12 @@ function __git_bst_complete
         set at (contains -i -- bst $words)
         or return
     end
-    git bst __complete $words[(math $at + 1)..-1] (commandline -ct) 2>/dev/null
+    set -l found (git bst __complete $words[(math $at + 1)..-1] (commandline -ct) 2>/dev/null)
+    if test (count $found) -gt 0
+        printf '%s\n' $found
+    else
+        __fish_complete_path (commandline -ct)
+    end
 end
 
 function __git_bst_is_command
@@ -16,5 +21,5 @@ function __git_bst_is_command
 end
 
 complete -c git -n __fish_git_needs_command -a bst -d 'build BuildStream elements from git work trees'
-complete -c git -n __git_bst_is_command -a '(__git_bst_complete)'
-complete -c git-bst -a '(__git_bst_complete)'
+complete -c git -f -n __git_bst_is_command -a '(__git_bst_complete)'
+complete -c git-bst -f -a '(__git_bst_complete)'

@@ -8,10 +8,15 @@ fi
 unset _git_bst_commands
 
 _git-bst() {
-	local line
+	local line word
 	local -a candidates
 	for line in ${(f)"$(git bst __complete "${(@)words[2,CURRENT]}" 2>/dev/null)"}; do
-		candidates+=("${${line%%$'\t'*}//:/\\:}:${line#*$'\t'}")
+		word=${${line%%$'\t'*}//:/\\:}
+		if [[ $line == *$'\t'* ]]; then
+			candidates+=("$word:${line#*$'\t'}")
+		else
+			candidates+=("$word")
+		fi
 	done
 	if (( $#candidates )); then
 		_describe -t git-bst 'git bst' candidates
