@@ -5,8 +5,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/git-bst/git-bst/internal/trace"
 )
@@ -158,6 +160,13 @@ func TestNewFoldersAreRescanned(t *testing.T) {
 	// Nothing is read meanwhile, so all of it is there when the first event is taken in.
 	sh(t, dir, `for i in 1 2 3; do mkdir -p n$i/x/y; echo $i > n$i/f; echo $i > n$i/x/y/g; ln n$i/f n$i/h; done; mv n3 n4; cat n4/x/y/g`)
 	close(hold)
+	const folders = 10 // the root and nine new ones
+	for deadline := time.Now().Add(time.Minute); tracer.Folders() < folders; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d folders are watched, want %d", tracer.Folders(), folders)
+		}
+		runtime.Gosched()
+	}
 	sh(t, dir, "cat n1/x/y/g; echo > n2/x/y/later")
 	tracer.Pause()
 	got := stop(t, tracer)
