@@ -156,6 +156,16 @@ func TestOrphansAreReaped(t *testing.T) {
 	})
 }
 
+// await waits until a command is ready, but not for ever: a test that hangs does not say why.
+func await(t *testing.T, ready <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-ready:
+	case <-time.After(30 * time.Second):
+		t.Error("the command did not begin")
+	}
+}
+
 // interrupt cancels a run once its command is ready, and returns how long it took to end.
 func interrupt(t *testing.T, spec sandbox.Spec, ready <-chan struct{}) (sandbox.Result, time.Duration) {
 	t.Helper()
@@ -166,7 +176,7 @@ func interrupt(t *testing.T, spec sandbox.Spec, ready <-chan struct{}) (sandbox.
 	once.Add(1)
 	go func() {
 		defer once.Done()
-		<-ready
+		await(t, ready)
 		cancelled = time.Now()
 		cancel()
 	}()
@@ -244,7 +254,7 @@ func TestParentKilled(t *testing.T) {
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			<-ready
+			await(t, ready)
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
 			if !gone() {

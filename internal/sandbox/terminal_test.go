@@ -37,6 +37,9 @@ func terminals(t *testing.T) (user, program *os.File) {
 	return user, program
 }
 
+// ended is what the user sees at the end of a run.
+const ended = "the run has ended"
+
 // expect reads what the user sees until it holds the text.
 func expect(t *testing.T, user *os.File, text string) string {
 	t.Helper()
@@ -46,6 +49,9 @@ func expect(t *testing.T, user *os.File, text string) string {
 		seen.Write(buffer[:n])
 		if err != nil {
 			t.Fatalf("%v; expected %q in %q", err, text, seen.String())
+		}
+		if strings.Contains(seen.String(), ended) {
+			t.Fatalf("expected %q in %q", text, seen.String())
 		}
 	}
 	return seen.String()
@@ -76,6 +82,7 @@ func TestTerminal(t *testing.T) {
 			go func() {
 				result, err := sandbox.Run(ctx, spec)
 				done <- end{result, err}
+				_, _ = program.WriteString(ended) // else, where the command failed, the test would read for ever
 			}()
 			expect(t, user, "33 77\r\ntty\r\n")
 			_, err1 := user.WriteString("hello\r")
