@@ -187,7 +187,8 @@ func smallReads(t *testing.T, s cas.Store) {
 
 func putTwice(t *testing.T, s cas.Store) {
 	data := Blob(300<<10, 4)
-	if put(t, s, data) != put(t, s, data) {
+	first, second := put(t, s, data), put(t, s, data)
+	if first != second {
 		t.Error("two digests of the same content")
 	}
 }

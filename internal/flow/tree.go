@@ -98,7 +98,7 @@ func (s *Session) List(ctx context.Context, t NamedTree, path string, all bool, 
 			return err
 		}
 		if !all && e.Kind == tree.KindDir {
-			return tree.SkipDir
+			return tree.ErrSkipDir
 		}
 		return nil
 	})

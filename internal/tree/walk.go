@@ -11,8 +11,8 @@ import (
 	"github.com/git-bst/git-bst/internal/digest"
 )
 
-// SkipDir, returned by the function given to Walk for a folder, leaves out what is below it.
-var SkipDir = errors.New("skip this folder")
+// ErrSkipDir, returned by the function given to Walk for a folder, leaves out what is below it.
+var ErrSkipDir = errors.New("skip this folder")
 
 // checkPath refuses all but the paths that the package comment allows; "" is refused too.
 func checkPath(path string) error {
@@ -43,7 +43,7 @@ func splitPath(path string) ([]string, error) {
 }
 
 // Walk calls visit for every entry below the root, each folder before its content, the names of a
-// folder sorted by their bytes. The root itself is not visited. The first error ends it; SkipDir
+// folder sorted by their bytes. The root itself is not visited. The first error ends it; ErrSkipDir
 // for a folder leaves out its content. Trees that are deeper than 4096 or have more than 10^7
 // entries (a subtree counts each time it occurs) are ErrInvalid.
 func Walk(ctx context.Context, s cas.Store, root digest.Digest, visit func(path string, e Entry) error) error {
@@ -75,7 +75,7 @@ func (w *walker) walk(d digest.Digest, prefix string, depth int) error {
 		if err == nil && e.Kind == KindDir {
 			err = w.walk(e.Digest, path+"/", depth+1)
 		}
-		if err != nil && !(e.Kind == KindDir && errors.Is(err, SkipDir)) {
+		if err != nil && !(e.Kind == KindDir && errors.Is(err, ErrSkipDir)) {
 			return err
 		}
 	}
