@@ -50,7 +50,7 @@ func expect(t *testing.T, user *os.File, text string) string {
 		if err != nil {
 			t.Fatalf("%v; expected %q in %q", err, text, seen.String())
 		}
-		if strings.Contains(seen.String(), ended) {
+		if strings.Contains(seen.String(), ended) && !strings.Contains(seen.String(), text) {
 			t.Fatalf("expected %q in %q", text, seen.String())
 		}
 	}
