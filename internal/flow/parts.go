@@ -294,6 +294,11 @@ func intOr(n *int64) int {
 func metadata(n *node) artifact.Metadata {
 	e := n.element
 	public, _ := e.Public.Plain().(map[string]any)
+	if n.recipe.Filter != nil && n.recipe.Filter.PassIntegration {
+		if bst, ok := public["bst"].(map[string]any); ok { // Plain's own copy
+			bst["integration-commands"] = integration(n)
+		}
+	}
 	sandbox := map[string]any{"build-os": e.Sandbox.OS, "build-arch": e.Sandbox.Arch}
 	if e.Sandbox.UID != nil {
 		sandbox["build-uid"] = int(*e.Sandbox.UID)
