@@ -33,6 +33,20 @@ func (r *Repo) quickHead() (commit, tree string, ok bool) {
 	return commit, tree, ok
 }
 
+// Branch returns the name of the branch that is checked out, without refs/heads/; "" where none is,
+// or where refs are not kept in files. It is for people to read: nothing is started to find it out.
+func (r *Repo) Branch() string {
+	text, err := os.ReadFile(filepath.Join(r.place.gitDir, "HEAD"))
+	if err != nil || slices.Contains(r.config.extensions(), "refstorage") {
+		return ""
+	}
+	branch, ok := strings.CutPrefix(strings.TrimSpace(string(text)), "ref: refs/heads/")
+	if !ok {
+		return ""
+	}
+	return branch
+}
+
 // readBranch returns what a branch's file or packed-refs says; "" for neither.
 func (r *Repo) readBranch(branch string) string {
 	if text, err := os.ReadFile(filepath.Join(r.place.commonDir, branch)); err == nil {

@@ -326,3 +326,17 @@ func TestManyObjects(t *testing.T) {
 		t.Errorf("backends differ: %v", roots)
 	}
 }
+
+func TestBranch(t *testing.T) {
+	w := newWorld(t)
+	w.git("checkout", "--quiet", "-b", "topic/one") // before the first commit
+	if got := w.open().Branch(); got != "topic/one" {
+		t.Errorf("Branch = %q before the first commit", got)
+	}
+	w.basic()
+	w.commit()
+	w.git("checkout", "--quiet", "--detach")
+	if got := w.open().Branch(); got != "" {
+		t.Errorf("Branch = %q, detached", got)
+	}
+}

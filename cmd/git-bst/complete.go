@@ -8,11 +8,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/flow"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/ui"
 )
 
 // completeCommand answers the shells' completion scripts. It runs nothing but git, prints nothing
@@ -54,7 +57,10 @@ func (a *app) complete(cc *cli.Context, words []string) []string {
 	case place.command.action == nil:
 		candidates = completeCommands(place.command.sub)
 	default:
-		candidates = a.completeArgument(cc, place)
+		if len(place.args) == 0 {
+			candidates = completeCommands(place.command.sub)
+		}
+		candidates = append(candidates, a.completeArgument(cc, place)...)
 	}
 	return slices.DeleteFunc(candidates, func(c string) bool { return !strings.HasPrefix(c, current) })
 }
@@ -82,13 +88,17 @@ func (p parsePlace) after(word string) parsePlace {
 				p.wants = f
 			}
 		}
-	case p.command.action == nil:
+	case len(p.command.sub) > 0 && len(p.args) == 0:
 		for _, c := range p.command.sub {
 			if c.name == word {
 				p.command = c
 				p.flags = append(c.flags[:len(c.flags):len(c.flags)], commonFlags()...)
 				return p
 			}
+		}
+		if p.command.action != nil {
+			p.args = append(p.args, word)
+			return p
 		}
 		p.command = command{action: func(*app, *cli.Context) error { return nil }} // unknown: nothing completes
 	default:
@@ -132,6 +142,8 @@ func (a *app) completeValue(cc *cli.Context, f cli.Flag) []string {
 		return a.elementNames(cc, nil)
 	case "deps":
 		return []string{"none", "run", "build", "all"}
+	case "record":
+		return a.recordNames(cc)
 	case "order":
 		return []string{"stage", "alpha"}
 	}
@@ -149,6 +161,8 @@ func (a *app) completeArgument(cc *cli.Context, place parsePlace) []string {
 	switch strings.Trim(word, "[].") {
 	case "ELEMENT", "ELEMENT|REF", "PATTERN":
 		return a.elementNames(cc, place.args)
+	case "RECORD":
+		return a.recordNames(cc)
 	case "KEY":
 		return config.Keys()
 	case "COMMAND":
@@ -165,6 +179,27 @@ func (a *app) completeArgument(cc *cli.Context, place parsePlace) []string {
 		return shells
 	}
 	return nil
+}
+
+// completedRecords is how many of the newest build attempts complete: a screenful.
+const completedRecords = 30
+
+// recordNames lists the newest build attempts.
+func (a *app) recordNames(cc *cli.Context) []string {
+	settings, err := a.looseSettings(cc)
+	if err != nil {
+		return nil
+	}
+	names := []string{record.Newest + "\tthe newest"}
+	store := record.Open(filepath.Join(settings.Cache.Dir, "records"))
+	found, err := store.List(cc.Context, record.Filter{Limit: completedRecords}, nil)
+	if err != nil {
+		return names
+	}
+	for _, rec := range found {
+		names = append(names, fmt.Sprintf("%s\t%s %s, %s", record.Short(rec.ID), ui.Safe(rec.Element), rec.Result, rec.Started.Local().Format(time.DateTime)))
+	}
+	return names
 }
 
 // commitNames lists branches and tags.

@@ -53,6 +53,9 @@ func (a *app) printHelp(path []string, c command) {
 		c.help, c.flags = programHelp, globalFlags()
 	}
 	fmt.Fprintf(w, "%s\n\nusage: %s\n", c.help, synopsis(path, c))
+	if c.action != nil && len(c.sub) > 0 {
+		fmt.Fprintf(w, "       %s COMMAND [flags] [arguments]\n", commandLine(path))
+	}
 	if c.about != "" {
 		fmt.Fprintf(w, "\n%s\n", wrap(c.about, 90))
 	}

@@ -37,8 +37,8 @@ func TestTable(t *testing.T) {
 		if c.help == "" || strings.HasSuffix(c.help, ".") || strings.ToLower(c.help[:1]) != c.help[:1] {
 			t.Errorf("%s: help %q", name, c.help)
 		}
-		if (c.action == nil) == (len(c.sub) == 0) {
-			t.Errorf("%s: either an action or sub-commands", name)
+		if c.action == nil && len(c.sub) == 0 {
+			t.Errorf("%s: neither an action nor sub-commands", name)
 		}
 		if words := len(strings.Fields(c.args)); c.max != many && c.max > words || c.min > words || c.max == 0 && words > 0 {
 			t.Errorf("%s: %d to %d arguments, but %q", name, c.min, c.max, c.args)

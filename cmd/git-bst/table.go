@@ -16,7 +16,8 @@ const many = -1
 type action func(*app, *cli.Context) error
 
 // A command is one line of the table: all that the parser, the help, the man pages and the
-// completions know about it. It has either an action or sub-commands.
+// completions know about it. It has an action or sub-commands; with both, a first argument that
+// names a sub-command calls that.
 type command struct {
 	name     string
 	help     string   // one line
@@ -39,6 +40,7 @@ func commands() []command {
 		statusCommand(),
 		showCommand(),
 		explainCommand(),
+		recordsCommand(),
 		shellCommand(),
 		artifactCommand(),
 		sourceCommand(),

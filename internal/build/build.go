@@ -204,6 +204,7 @@ func (c *chain) enter(ctx context.Context, first int) error {
 	if err != nil {
 		return fmt.Errorf("resume from the phase cache: %w", err)
 	}
+	c.rec.Base = outputs.Record
 	if c.env.Trace {
 		c.before = LoadTrace(ctx, c.env.CAS, outputs.Trace)
 	}

@@ -47,6 +47,7 @@ func (c *chain) proceed(ctx context.Context, step plan.Step) error {
 	if base == nil || base.Record.ID != step.Record {
 		return fmt.Errorf("internal error: continue %s: expected the record %s", c.job.Element, step.Record)
 	}
+	c.rec.Base = base.Record.ID
 	if err := c.takeUp(ctx, base.Record); err != nil {
 		return err
 	}

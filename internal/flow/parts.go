@@ -61,9 +61,10 @@ func (s *Session) name(n *node, job *build.Job) error {
 }
 
 func (s *Session) describeSource(job *build.Job, n *node) {
+	job.Facts = record.Facts{Branch: s.repo.Branch()} // recipes come from there too
 	for _, id := range n.sources {
 		if id.InPlace && s.snap != nil {
-			job.Facts = record.Facts{WorkDir: s.repo.TopLevel(), Commit: s.snap.Commit, Dirty: s.snap.Dirty}
+			job.Facts = record.Facts{WorkDir: s.repo.TopLevel(), Branch: s.repo.Branch(), Commit: s.snap.Commit, Dirty: s.snap.Dirty}
 		}
 	}
 }

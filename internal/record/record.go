@@ -171,6 +171,7 @@ type Parts struct {
 // Facts are what a person wants to read about where a build came from.
 type Facts struct {
 	WorkDir string `json:"workdir,omitempty"` // absolute
+	Branch  string `json:"branch,omitempty"`  // without refs/heads/; "" for none
 	Commit  string `json:"commit,omitempty"`
 	Dirty   bool   `json:"dirty,omitempty"`
 }
@@ -212,7 +213,7 @@ type Record struct {
 
 	Started  time.Time     `json:"started"`
 	Duration time.Duration `json:"ns"` // nanoseconds
-	// Base is the id of the record that this build continued from; "" for none.
+	// Base is the id of the record whose tree, phases or files this one took up; "" for none.
 	Base  string `json:"base,omitempty"`
 	Trust Trust  `json:"trust"`
 	// Sandbox is the kind of sandbox: "namespaces", "bubblewrap", "none".

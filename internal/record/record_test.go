@@ -129,6 +129,7 @@ func TestListNewestFirst(t *testing.T) {
 		{"element of project", record.Filter{Project: "p", Element: "hello.bst"}, []record.Record{d, b, a}},
 		{"element of another project", record.Filter{Project: "q", Element: "hello.bst"}, nil},
 		{"result", record.Filter{Result: record.Failed, Project: "p"}, []record.Record{b}},
+		{"not successful", record.Filter{Unsuccessful: true}, []record.Record{b}},
 		{"since", record.Filter{Since: c.Started}, []record.Record{d, c}},
 		{"no such key", record.Filter{BuildKey: "nonsense"}, nil},
 	} {

@@ -102,6 +102,8 @@ func (s *Store) Get(_ context.Context, id string) (Record, error) {
 type Filter struct {
 	Project, Element, BuildKey string
 	Result                     Result
+	// Unsuccessful leaves out what succeeded.
+	Unsuccessful bool
 	// Since leaves out what started before.
 	Since time.Time
 	// Limit is the greatest number of records; 0 is all.
@@ -111,6 +113,7 @@ type Filter struct {
 func (f Filter) admits(r Record) bool {
 	return (f.Project == "" || f.Project == r.Project) && (f.Element == "" || f.Element == r.Element) &&
 		(f.BuildKey == "" || f.BuildKey == r.BuildKey) && (f.Result == "" || f.Result == r.Result) &&
+		(!f.Unsuccessful || r.Result != Success) &&
 		!r.Started.Before(f.Since)
 }
 
