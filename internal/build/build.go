@@ -76,8 +76,9 @@ func (e *Env) do(ctx context.Context, job Job, step plan.Step) (Built, error) {
 		built, err := e.run(ctx, job, step)
 		if errors.Is(err, ErrClock) {
 			e.note(job.Element, "building clean: "+ErrClock.Error())
-			step = plan.Step{Element: step.Element, Verdict: plan.Clean, Reason: plan.Reason{Code: plan.CodeClock, Text: ErrClock.Error()}}
-			return e.run(ctx, job, step)
+			instead := plan.Step{Element: step.Element, Verdict: plan.Clean, Reason: plan.Reason{Code: plan.CodeClock, Text: ErrClock.Error()}}
+			built, err = e.run(ctx, job, instead)
+			built.Instead = &instead
 		}
 		return built, err
 	case plan.Clean:

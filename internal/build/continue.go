@@ -29,7 +29,10 @@ func (e *Env) continueFrom(ctx context.Context, job Job, step plan.Step) (Built,
 		return built, err
 	}
 	e.note(job.Element, "building clean: "+doubt.reason.Text)
-	return e.run(ctx, job, plan.Step{Element: step.Element, Verdict: plan.Clean, Reason: doubt.reason})
+	instead := plan.Step{Element: step.Element, Verdict: plan.Clean, Reason: doubt.reason}
+	built, err = e.run(ctx, job, instead)
+	built.Instead = &instead
+	return built, err
 }
 
 // doubtError ends a continued build whose result must not be used.
@@ -126,7 +129,7 @@ func (c *chain) takeUp(ctx context.Context, rec record.Record) error {
 // probe runs the build phase on the base's tree as it is, and asks the rules again with what it
 // opened (rule 20): makefiles, whatever their names, are read even when there is nothing to do.
 func (c *chain) probe(ctx context.Context) error {
-	at := slices.IndexFunc(c.job.Parts.Phases, func(p keys.Phase) bool { return p.Name == "build" })
+	at := slices.IndexFunc(c.job.Parts.Phases, func(p keys.Phase) bool { return p.Name == plan.BuildPhase })
 	if at < 0 {
 		return doubt(plan.CodeBuildSystem, "it has no build phase that could be tried without changes")
 	}

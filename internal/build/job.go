@@ -5,6 +5,7 @@ import (
 
 	"github.com/git-bst/git-bst/internal/artifact"
 	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/recipe"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/keys"
@@ -60,8 +61,10 @@ type Built struct {
 	BuildKey string
 	Record   string // id of the record that made the files; "" when they came from elsewhere
 	Trust    record.Trust
-	Ran      int           // phases that ran
-	Took     time.Duration // wall clock of this step
+	Ran      int // phases that ran
+	// Instead is the step that was carried out where the planned one came to nothing; nil otherwise.
+	Instead *plan.Step
+	Took    time.Duration // wall clock of this step
 }
 
 // Failure is an element whose commands failed, now or (Replayed) earlier with the same inputs.

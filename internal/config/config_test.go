@@ -89,6 +89,7 @@ keep-buildtrees = "never"
 [build]
 builders = 3
 max-jobs = "auto"
+continue = "never"
 sandbox = "none"
 timeout = "1h30m"
 host-paths = ["/opt/a", "/opt/b c"]

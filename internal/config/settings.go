@@ -61,7 +61,7 @@ const (
 func Settings() []Setting {
 	return []Setting{
 		{Key: "build.builders", Form: AutoNum, Default: "auto", Doc: "How many elements are built at once; auto is the number of cores."},
-		{Key: "build.continue", Form: Choice, Default: "never", Choices: []string{"never", "auto"}, Doc: "Whether a changed source may be built on the last build tree: auto does where a trace of the last full build shows that it is safe."},
+		{Key: "build.continue", Form: Choice, Default: "auto", Choices: []string{"auto", "never"}, Doc: "Whether a changed source may be built on the last build tree: auto does where a trace of the last full build shows that it is safe."},
 		{Key: "build.host-paths", Form: Paths, Consent: Asked, Doc: "Further paths of this machine that builds may read."},
 		{Key: "build.max-jobs", Form: AutoNum, Default: "auto", Doc: "How many jobs one element's make or ninja runs; auto is the number of cores."},
 		{Key: "build.root", Form: Choice, Default: "sysroot", Choices: []string{"sysroot", "host"}, Doc: "What builds see as their system: the element's dependencies, as in BuildStream, or this machine's /usr, read-only."},

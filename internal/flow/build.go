@@ -190,6 +190,9 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 	}
 	built, err := s.env.Do(ctx, job, step)
 	*outcome = Outcome{Step: step, Key: job.Refs[0].Key, Strict: job.Strict != "", Ran: built.Ran, Took: built.Took}
+	if built.Instead != nil {
+		outcome.Step = *built.Instead
+	}
 	outcome.Interrupted = err != nil && ctx.Err() != nil
 	outcome.Failed = err != nil && !outcome.Interrupted
 	if err != nil {

@@ -13,6 +13,9 @@ import (
 // ConfigurePhase is the phase that a continued build does not run again.
 const ConfigurePhase = "configure"
 
+// BuildPhase is the phase that does nothing when it runs a second time, if all is well.
+const BuildPhase = "build"
+
 // BasePhase is one phase of a base.
 type BasePhase struct {
 	Name  string

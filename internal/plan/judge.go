@@ -74,6 +74,7 @@ var cleanRules = []rule{
 	{number: 20, code: CodeConfigureRead, each: (*Case).configureRead},
 	{number: 18, code: CodeCountsAsRead, each: (*Case).countsAsRead},
 	{number: 20, code: CodeBuildSystem, each: (*Case).buildSystem},
+	{number: 20, code: CodeBuildSystem, each: (*Case).untriable},
 	{number: 21, code: CodeClock, of: (*Case).clockBehind},
 	{number: 21, code: CodeClockCoarse, of: (*Case).clockCoarse},
 }

@@ -204,6 +204,7 @@ func TestRule20Readers(t *testing.T) {
 		{"the build tree holds another version", 20, []plan.Change{{Path: "a.c", Op: plan.Content, Rewritten: true}}, nil, plan.Clean, plan.CodeBuildWrote, ""},
 		{"make's own file of any name", 20, []plan.Change{content("rules.mk")}, nil, plan.Clean, plan.CodeBuildSystem, ""},
 		{"named by the project", 20, []plan.Change{content("a.c")}, func(c *plan.Case) { c.Policies.ConfigureInputs = []string{"a.c"} }, plan.Clean, plan.CodeConfigureInput, ""},
+		{"nothing to try without changes", 20, []plan.Change{content("late.txt")}, func(c *plan.Case) { c.Base.Noop, c.Phases = nil, append(c.Phases[:1:1], c.Phases[2]) }, plan.Clean, plan.CodeBuildSystem, ""},
 		{"--reconfigure", 22, []plan.Change{content("configure.ac")}, func(c *plan.Case) { c.Reconfigure = true }, plan.Continue, plan.CodeReconfigure, ""},
 		{"--reconfigure of what was rewritten", 20, []plan.Change{content("Makefile")}, func(c *plan.Case) { c.Reconfigure = true }, plan.Clean, plan.CodeBuildWrote, ""},
 	})

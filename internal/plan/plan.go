@@ -202,7 +202,7 @@ func decide(facts Facts, step Step) Step {
 // resume, which is exact, costs no more than to continue.
 func built(phases []Phase, n int) bool {
 	for _, phase := range phases[:n] {
-		if phase.Name == "build" {
+		if phase.Name == BuildPhase {
 			return true
 		}
 	}

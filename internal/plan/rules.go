@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -145,6 +146,16 @@ func (c *Case) countsAsRead(change Change) string {
 	}
 	what := map[Op]string{Mode: "the mode of ", Link: "the target of ", Type: "the type of ", Content: "whether there is anything in "}[change.Op]
 	return what + change.Path + " changed, and no trace shows who asked for it"
+}
+
+// untriable: where there is no build phase nothing can be tried without changes (see
+// Judgement.Probe), and all that there is runs in full anyway.
+func (c *Case) untriable(change Change) string {
+	build := func(p Phase) bool { return p.Name == BuildPhase }
+	if c.Base.Noop != nil || slices.ContainsFunc(c.Phases, build) || c.uses(change, false)&trace.Opened == 0 {
+		return ""
+	}
+	return change.Path + " changed, and there is no build phase that could be tried without changes"
 }
 
 func (c *Case) buildSystem(change Change) string {
