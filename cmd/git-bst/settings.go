@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +54,7 @@ func (a *app) looseSettings(cc *cli.Context) (config.Config, error) {
 	from := config.Source{
 		Environ: a.environ, TopLevel: where.top, Git: entries, Flags: flagOverrides(cc),
 		Consented: func(r config.Request) bool {
-			given, err := config.ReadConsents(where.trustFile())
+			given, err := a.consents(where)
 			return err == nil && given.Include(r)
 		},
 	}
@@ -145,6 +146,19 @@ type gitPlace struct {
 
 // trustFile is where the user's consents are.
 func (p gitPlace) trustFile() string { return filepath.Join(p.common, "bst", "trust.json") }
+
+// consents returns what this user agreed to here; a seal of another user's counts for nothing.
+func (a *app) consents(where gitPlace) (config.Consents, error) {
+	given, err := config.ReadConsents(where.trustFile())
+	if err != nil || len(given.Given) == 0 {
+		return given, err
+	}
+	seal, err := config.ReadSeal(config.SealFile(a.environ))
+	if errors.Is(err, fs.ErrNotExist) {
+		seal, err = config.Seal{}, nil
+	}
+	return given.Own(seal), err
+}
 
 func (a *app) gitPlace(ctx context.Context) (gitPlace, error) {
 	var p gitPlace

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,7 +19,7 @@ func trustCommand() command {
 	return command{
 		name: "trust", help: "agree to what the repository asks for",
 		about: "A repository's .git-bst.toml may ask for what only you can allow: paths of this machine inside the sandbox, another place or size for the cache, larger downloads. " +
-			"This prints what it asks for and agrees to exactly that, for this clone; when the request changes, you are asked again. The consent is kept in the git directory (bst/trust.json).",
+			"This prints what it asks for and agrees to exactly that, for this clone; when the request changes, you are asked again. The consent is kept in the git directory (bst/trust.json), sealed with a key beside your settings: one that came with somebody else's git directory counts for nothing.",
 		examples: []string{"git bst trust --list", "git bst trust", "git bst trust --withdraw"},
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "list", Usage: "only print what is asked for and what was agreed to"},
@@ -54,7 +55,7 @@ func trust(a *app, cc *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	given, err := config.ReadConsents(where.trustFile())
+	given, err := a.consents(where)
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,11 @@ func (a *app) giveTrust(file string, request config.Request, given config.Consen
 		a.talk("git-bst: the repository asks for nothing that needs consent")
 		return nil
 	}
-	given = given.With(request, a.now())
+	seal, err := config.MakeSeal(config.SealFile(a.environ), rand.Reader)
+	if err != nil {
+		return fmt.Errorf("give consent: %w", err)
+	}
+	given = given.With(request, seal, a.now())
 	data, err := given.Encode()
 	if err != nil {
 		return fmt.Errorf("give consent: %w", err)

@@ -1,7 +1,9 @@
 package config_test
 
 import (
+	"crypto/rand"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -174,7 +176,7 @@ func TestRepositoryNeedsConsent(t *testing.T) {
 		t.Errorf("request = %q, want %q", got, want)
 	}
 
-	given := config.Consents{}.With(c.Request(), time.Unix(0, 0))
+	given := config.Consents{}.With(c.Request(), config.Seal{}, time.Unix(0, 0))
 	from.Consented = given.Include
 	c = load(t, from)
 	if c.CheckTrust() != nil || !slices.Equal(c.Build.HostPaths, []string{"/opt/sdk"}) || c.Cache.Dir != "/elsewhere" {
@@ -204,7 +206,18 @@ func TestConsentsFile(t *testing.T) {
 		t.Fatalf("ReadConsents without a file = %v, %v", empty, err)
 	}
 	request := config.Request{Lines: []string{"a = b"}}
-	given := empty.With(request, time.Unix(1, 0)).With(request, time.Unix(2, 0))
+	key := filepath.Join(t.TempDir(), "new", "consent-key")
+	if _, err := config.ReadSeal(key); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("ReadSeal without a file = %v", err)
+	}
+	seal, err := config.MakeSeal(key, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := config.MakeSeal(key, rand.Reader); err != nil || !reflect.DeepEqual(again, seal) {
+		t.Errorf("MakeSeal again = %v, %v", again, err)
+	}
+	given := empty.With(request, seal, time.Unix(1, 0)).With(request, seal, time.Unix(2, 0))
 	data, err := given.Encode()
 	if err != nil {
 		t.Fatal(err)
@@ -213,6 +226,21 @@ func TestConsentsFile(t *testing.T) {
 	read, err := config.ReadConsents(file)
 	if err != nil || !reflect.DeepEqual(read.Given, given.Given) || len(read.Given) != 1 || !read.Include(request) {
 		t.Errorf("read %+v, %v; want %+v", read, err, given)
+	}
+	if own := read.Own(seal); len(own.Given) != 1 {
+		t.Errorf("its own consent does not count: %+v", own)
+	}
+	other, err := config.MakeSeal(key+"-other", rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := read
+	changed.Given = slices.Clone(read.Given)
+	changed.Given[0].Request = []string{"a = c"}
+	for what, own := range map[string]config.Consents{"of another": read.Own(other), "of nobody": read.Own(config.Seal{}), "changed": changed.Own(seal)} {
+		if len(own.Given) != 0 {
+			t.Errorf("a consent %s counts: %+v", what, own)
+		}
 	}
 	write(t, file, `{"version": 2}`)
 	if _, err := config.ReadConsents(file); err == nil {

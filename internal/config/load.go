@@ -94,14 +94,11 @@ func (l *loader) defaults() error {
 func (l *loader) userFile() error {
 	file := l.from.UserFile
 	if file == "" {
-		dir := getenv(l.from.Environ, "XDG_CONFIG_HOME")
-		if !filepath.IsAbs(dir) {
-			if l.home == "" {
-				return nil
-			}
-			dir = filepath.Join(l.home, ".config")
+		dir := userDir(l.from.Environ)
+		if dir == "" {
+			return nil
 		}
-		file = filepath.Join(dir, "git-bst", "config.toml")
+		file = filepath.Join(dir, "config.toml")
 	}
 	entries, err := readTOML(file)
 	if errors.Is(err, fs.ErrNotExist) && l.from.UserFile == "" {
@@ -111,6 +108,19 @@ func (l *loader) userFile() error {
 		return err
 	}
 	return l.putAll(entries, User)
+}
+
+// userDir is the folder of the user's own settings; "" where the environment names none.
+func userDir(environ []string) string {
+	dir := getenv(environ, "XDG_CONFIG_HOME")
+	if !filepath.IsAbs(dir) {
+		home := getenv(environ, "HOME")
+		if !filepath.IsAbs(home) {
+			return ""
+		}
+		dir = filepath.Join(home, ".config")
+	}
+	return filepath.Join(dir, "git-bst")
 }
 
 func (l *loader) putAll(entries []entry, layer Layer) error {

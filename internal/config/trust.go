@@ -57,12 +57,14 @@ type GivenForOne struct {
 	ID      string    `json:"id"`
 	Request []string  `json:"request"`
 	Time    time.Time `json:"time"`
+	Seal    string    `json:"seal"` // see Seal: that it is this user's
 }
 
 const consentsVersion = 1
 
 // ReadConsents reads the file. One that does not exist is no consent at all. Only this user's own
 // file in this user's own folder says what this user agreed to: else the error is fsx.ErrForeign.
+// What of it counts says Own.
 func ReadConsents(file string) (Consents, error) {
 	err := fsx.CheckOwnDir(filepath.Dir(file))
 	var data []byte
@@ -101,9 +103,9 @@ func (c Consents) Include(r Request) bool {
 	return slices.ContainsFunc(c.Given, func(g GivenForOne) bool { return g.ID == r.ID() })
 }
 
-// With returns the consents with this one added.
-func (c Consents) With(r Request, now time.Time) Consents {
+// With returns the consents with this one added, sealed.
+func (c Consents) With(r Request, s Seal, now time.Time) Consents {
 	given := slices.DeleteFunc(slices.Clone(c.Given), func(g GivenForOne) bool { return g.ID == r.ID() })
-	c.Given = append(given, GivenForOne{ID: r.ID(), Request: r.Lines, Time: now.UTC().Truncate(time.Second)})
+	c.Given = append(given, GivenForOne{ID: r.ID(), Request: r.Lines, Time: now.UTC().Truncate(time.Second), Seal: s.of(r)})
 	return c
 }
