@@ -17,7 +17,7 @@ import (
 )
 
 // recordNames says what stands for RECORD, in every help that takes one.
-const recordNames = "RECORD is the id of a build attempt as `git bst records` prints it, a longer form of it or an unambiguous beginning of one, " +
+const recordNames = "RECORD is the id of a build attempt as `git bst records` prints it, the longer one, an unambiguous beginning, " +
 	"or @ for the project's newest."
 
 func recordsCommand() command {

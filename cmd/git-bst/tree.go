@@ -11,7 +11,9 @@ import (
 	"github.com/git-bst/git-bst/internal/ui"
 )
 
-const treeNames = "TREE is work (what git add -A and a commit would record), index (what is staged), a commit as git names it, or digest:HASH/SIZE."
+const treeNames = "TREE is work or worktree (what git add -A and a commit would record), index (what is staged), a commit as git names it, " +
+	"record:RECORD (the source of a build attempt), build:RECORD (what it left in its build tree), artifact:NAME (the files of an element's artifact, " +
+	"or of a reference's or key's) or digest:HASH/SIZE; with :PATH behind it, the folder there. " + recordNames
 
 func treeCommand() command {
 	return command{
@@ -37,12 +39,7 @@ func treeCommand() command {
 				examples: []string{"git bst tree cat v1.0 README"},
 				action:   withTree("", treeCat),
 			},
-			{
-				name: "diff", help: "compare two trees", args: "TREE TREE", min: 2, max: 2,
-				about:    "Prints a line for each path that differs: A added, D deleted, M content, T kind, X executable bit. " + treeNames,
-				examples: []string{"git bst tree diff HEAD work"},
-				action:   withTree("", treeDiff),
-			},
+			treeDiffCommand(),
 			{
 				name: "checkout", help: "write a tree into a folder", args: "TREE DIR", min: 2, max: 2,
 				about:    "DIR must be empty or not exist. " + treeNames,
@@ -64,7 +61,7 @@ func withTree(otherwise string, do treeAction) action {
 		if err != nil {
 			return err
 		}
-		session, err := flow.OpenTrees(cc.Context, a.flowOptions(settings, nil))
+		session, err := flow.OpenAnywhere(cc.Context, a.flowOptions(settings, nil))
 		if err != nil {
 			return err
 		}
@@ -135,50 +132,6 @@ func treeLs(a *app, cc *cli.Context, session *flow.Session, t flow.NamedTree) er
 
 func treeCat(a *app, cc *cli.Context, session *flow.Session, t flow.NamedTree) error {
 	return session.Cat(cc.Context, t, strings.Trim(cc.Args().Get(1), "/"), a.stdout)
-}
-
-type changeInfo struct {
-	Schema string `json:"schema"`
-	Format int    `json:"version"`
-	Path   string `json:"path"`
-	Change string `json:"change"`
-	Old    string `json:"old,omitempty"`
-	New    string `json:"new,omitempty"`
-}
-
-func treeDiff(a *app, cc *cli.Context, session *flow.Session, t flow.NamedTree) error {
-	other, err := session.Tree(cc.Context, cc.Args().Get(1))
-	if err != nil {
-		return err
-	}
-	changes, err := session.DiffTrees(cc.Context, t, other)
-	if err != nil {
-		return err
-	}
-	for _, c := range changes {
-		if a.json {
-			if err := writeJSONLine(a.stdout, changeInfo{"git-bst.change", 1, c.Path, c.Op.String(), c.Old.Digest.String(), c.New.Digest.String()}); err != nil {
-				return err
-			}
-			continue
-		}
-		fmt.Fprintf(a.stdout, "%s %s\n", changeMark(c.Op), ui.Safe(c.Path))
-	}
-	return nil
-}
-
-func changeMark(op tree.Op) string {
-	switch op {
-	case tree.Added:
-		return "A"
-	case tree.Deleted:
-		return "D"
-	case tree.Modified:
-		return "M"
-	case tree.Type:
-		return "T"
-	}
-	return "X"
 }
 
 func treeCheckout(a *app, cc *cli.Context, session *flow.Session, t flow.NamedTree) error {

@@ -90,7 +90,10 @@ func parseRef(text string) (ref artifact.Ref, ok bool) {
 }
 
 // refLike is what only a reference or a part of one, or a pattern, can look like.
-var refLike = regexp.MustCompile(`\A(?:build/[0-9a-f]*|[^/]+/[^/]+/[0-9a-f]{4,64}|[0-9a-f]{64})\z|[*?]`)
+var refLike = regexp.MustCompile(`\A(?:build/[0-9a-f]*|[^/]+/[^/]+/[0-9a-f]{4,64}|[0-9a-f]{8,64})\z|[*?]`)
+
+// keyLike is a key or the beginning of one: eight digits at least, as keys are shown.
+var keyLike = regexp.MustCompile(`\A[0-9a-f]{8,64}\z`)
 
 // findRef returns the reference that text names in full or by an unambiguous beginning; ok is false
 // where text is an element's name.
@@ -107,7 +110,11 @@ func (s *Session) findRef(ctx context.Context, text string) (ref artifact.Ref, o
 	}
 	var found []artifact.Ref
 	for _, one := range listed {
-		if strings.HasPrefix(one.Ref.String(), text) && !strings.HasSuffix(text, "/") {
+		whole := one.Ref.String()
+		if keyLike.MatchString(text) {
+			whole = one.Ref.Key
+		}
+		if strings.HasPrefix(whole, text) && !strings.HasSuffix(text, "/") {
 			found = append(found, one.Ref)
 		}
 	}

@@ -6,13 +6,10 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/git-bst/git-bst/gitint"
 	"github.com/git-bst/git-bst/internal/build"
-	"github.com/git-bst/git-bst/internal/cas"
-	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/tree"
 )
@@ -32,53 +29,6 @@ func OpenTrees(ctx context.Context, options Options) (*Session, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// NamedTree is a tree that was asked for by name.
-type NamedTree struct {
-	Name      string
-	Root      digest.Digest // as it is built (rule 3)
-	Canonical digest.Digest // of git's own blobs; zero for a digest
-	OID       string        // git's id of the tree; "" for a digest
-	Commit    string
-	Dirty     bool
-	snapshot  *gitint.Snapshot
-}
-
-// Tree finds a tree by its name: "work" is what git add -A and a commit would record, "index" what
-// is staged, "digest:HASH/SIZE" a tree of the cache, all else a commit.
-func (s *Session) Tree(ctx context.Context, name string) (NamedTree, error) {
-	if text, ok := strings.CutPrefix(name, "digest:"); ok {
-		root, err := digest.Parse(text)
-		if err != nil {
-			return NamedTree{}, fmt.Errorf("find tree %s: %w", name, err)
-		}
-		if _, err := tree.Load(ctx, s.cas, root); errors.Is(err, cas.ErrNotFound) {
-			return NamedTree{}, fmt.Errorf("%w: find tree %s: it is not in the cache", ErrNotCached, name)
-		} else if err != nil {
-			return NamedTree{}, fmt.Errorf("find tree %s: %w", name, err)
-		}
-		return NamedTree{Name: name, Root: root}, nil
-	}
-	if s.repo == nil {
-		err := fmt.Errorf("find tree %s: %w", name, gitint.ErrNoRepository)
-		return NamedTree{}, hint.Add(err, "outside of a repository, name it digest:HASH/SIZE")
-	}
-	take := func(ctx context.Context) (gitint.Snapshot, error) { return s.repo.Commit(ctx, name) }
-	switch name {
-	case "work":
-		take = s.repo.WorkTree
-	case "index":
-		take = s.repo.Index
-	}
-	snapshot, err := take(ctx)
-	if err != nil {
-		return NamedTree{}, fmt.Errorf("find tree %s: %w", name, err)
-	}
-	return NamedTree{
-		Name: name, Root: snapshot.Staged, Canonical: snapshot.Canonical, OID: snapshot.OID,
-		Commit: snapshot.Commit, Dirty: snapshot.Dirty, snapshot: &snapshot,
-	}, nil
 }
 
 // List calls yield for everything below a path of the tree: all of it, or one level.
@@ -148,15 +98,6 @@ func (s *Session) ensure(ctx context.Context, t NamedTree) error {
 		return nil
 	}
 	return s.repo.Ensure(ctx, *t.snapshot, t.Root)
-}
-
-// DiffTrees compares two trees.
-func (s *Session) DiffTrees(ctx context.Context, a, b NamedTree) ([]tree.Change, error) {
-	changes, err := tree.Compare(ctx, s.cas, a.Root, b.Root)
-	if err != nil {
-		return nil, fmt.Errorf("compare %s and %s: %w", a.Name, b.Name, err)
-	}
-	return changes, nil
 }
 
 // CheckOut writes a tree into a folder that is empty or does not exist; withGit as for artifacts.
