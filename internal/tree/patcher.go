@@ -18,6 +18,7 @@ type patcher struct {
 	ex       *exporter // writes files
 	w        *worker
 	stamp    int64
+	known    bool // the folder is known to hold the old sides, so nothing is looked for that a build made
 	replaced []Replaced
 }
 
@@ -49,9 +50,11 @@ type found struct {
 	here bool
 }
 
-func (p *patcher) look(f *folder, name string) (found, error) {
+func (p *patcher) look(f *folder, name string) (found, error) { return lookAt(f.fd, name) }
+
+func lookAt(dir int, name string) (found, error) {
 	var at found
-	err := unix.Fstatat(f.fd, name, &at.stat, unix.AT_SYMLINK_NOFOLLOW)
+	err := unix.Fstatat(dir, name, &at.stat, unix.AT_SYMLINK_NOFOLLOW)
 	if err == unix.ENOENT {
 		return found{}, nil
 	}
@@ -263,6 +266,9 @@ func (p *patcher) remove(f *folder, name string, at found) error {
 
 // note reports what is replaced, if that is the work of a build.
 func (p *patcher) note(f *folder, name string, at found, c *Change) error {
+	if p.known {
+		return nil
+	}
 	was, err := p.read(f, name, at, c)
 	if err != nil {
 		return err

@@ -97,15 +97,20 @@ func RestoreSpecial(dir string, list []Special) error {
 		if s.Link != "" {
 			continue
 		}
-		mode := os.FileMode(s.Mode & 0o777)
-		for bit, as := range map[uint32]os.FileMode{unix.S_ISUID: os.ModeSetuid, unix.S_ISGID: os.ModeSetgid, unix.S_ISVTX: os.ModeSticky} {
-			if s.Mode&bit != 0 {
-				mode |= as
-			}
-		}
-		if err := root.Chmod(s.Path, mode); err != nil {
+		if err := root.Chmod(s.Path, fileMode(s.Mode)); err != nil {
 			return fmt.Errorf("restore %s: %w", s.Path, err)
 		}
 	}
 	return nil
+}
+
+// fileMode translates the system's bits of a mode into package os's.
+func fileMode(mode uint32) os.FileMode {
+	translated := os.FileMode(mode & 0o777)
+	for bit, as := range map[uint32]os.FileMode{unix.S_ISUID: os.ModeSetuid, unix.S_ISGID: os.ModeSetgid, unix.S_ISVTX: os.ModeSticky} {
+		if mode&bit != 0 {
+			translated |= as
+		}
+	}
+	return translated
 }
