@@ -153,6 +153,7 @@ func (e *Env) runStep(ctx context.Context, job Job, step plan.Step, do func(cont
 	rec.Sandbox = e.Sandbox.String()
 	e.reach(StageStaging)
 	c := &chain{env: e, job: job, dir: work, rec: &rec, how: how(step), index: map[string]*tree.StatIndex{}}
+	defer c.leaveWarm()
 	return e.end(ctx, c, do(ctx, c))
 }
 

@@ -100,12 +100,17 @@ func (c *chain) countable(ctx context.Context) error {
 // takeUp restores the base's build tree, with an empty install root (rule 22), and deletes what was
 // half written when it ended (rule 15).
 func (c *chain) takeUp(ctx context.Context, rec record.Record) error {
-	outputs := action.Outputs{BuildTree: rec.BuildTree, BuildTimes: rec.Times, Tmp: rec.Tmp, Shm: rec.Shm}
-	if err := c.restore(ctx, outputs); err != nil {
-		return err
+	if !c.enterWarm(ctx, rec) {
+		outputs := action.Outputs{BuildTree: rec.BuildTree, BuildTimes: rec.Times, Tmp: rec.Tmp, Shm: rec.Shm}
+		if err := c.restore(ctx, outputs); err != nil {
+			return err
+		}
+		if err := c.restoreSpecial(ctx, rec.Special, "build", "tmp", "shm"); err != nil {
+			return fmt.Errorf("restore permissions and links: %w", err)
+		}
 	}
-	if err := c.restoreSpecial(ctx, rec.Special, "build", "tmp", "shm"); err != nil {
-		return fmt.Errorf("restore permissions and links: %w", err)
+	if err := c.makeFolder("install"); err != nil {
+		return err
 	}
 	root, err := os.OpenRoot(c.path("build"))
 	if err != nil {
@@ -184,7 +189,10 @@ func (c *chain) patch(ctx context.Context) error {
 
 // newest is the latest time of a file in the build folder, nanoseconds since 1970.
 func (c *chain) newest(ctx context.Context) (int64, error) {
-	found, err := tree.Import(ctx, c.env.CAS, c.path("build"), tree.ImportOptions{Index: c.index["build"]})
+	if !c.newestTime.IsZero() {
+		return c.newestTime.UnixNano(), nil
+	}
+	found, err := tree.Import(ctx, c.env.CAS, c.path("build"), tree.ImportOptions{Index: c.index["build"], Held: true})
 	if err != nil {
 		return 0, fmt.Errorf("look at the build folder: %w", err)
 	}

@@ -31,6 +31,8 @@ type Job struct {
 	Host          HostRoot     // where Parts.Root.Kind is "host"
 	Facts         record.Facts // where the source came from
 	Warnings      []string     // about its sources, shown when it is built
+	// Warm is the id under which its build folder stays materialised between builds; "" when it does not.
+	Warm string
 	// Base is the earlier build from which it may be continued; nil without.
 	Base *ContinuedBase
 }

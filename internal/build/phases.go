@@ -40,6 +40,11 @@ type chain struct {
 	index map[string]*tree.StatIndex // by folder: what needs no hashing again
 	last  action.Outputs             // the state that the newest captured phase left
 
+	warm *warmTree // locked by this chain; nil for none
+	// captured is by folder what is in them now; nil when something may have changed since.
+	captured   map[string]tree.Imported
+	newestTime time.Time // of a file in the build folder; zero when that is not known
+
 	before trace.Trace // of the chain up to the state that this build began from
 	now    trace.Trace // of this build
 	// readers: files may have got readers that they did not have, so both's opens count.
@@ -60,6 +65,9 @@ func (c *chain) path(folder string) string {
 		case folder == "install" && layout.InstallRoot != "":
 			return layout.InstallRoot
 		}
+	}
+	if c.warm != nil && c.warm.inside && folder != "install" {
+		return filepath.Join(c.warm.dir, folder)
 	}
 	return filepath.Join(c.dir, folder)
 }
@@ -146,6 +154,9 @@ func (c *chain) restore(ctx context.Context, outputs action.Outputs) error {
 				return err
 			}
 			options.Times = times
+			if part.folder == "build" {
+				c.newestTime = times.Newest()
+			}
 		}
 		if part.tree.IsZero() {
 			if err := c.makeFolder(part.folder); err != nil {
@@ -204,8 +215,12 @@ func (c *chain) run(ctx context.Context, index int) error {
 	entry := record.Phase{Name: phase.Name, Key: key.Key, How: record.Run, Started: started, Duration: result.Duration,
 		ExitCode: result.ExitCode, Signal: int(result.Signal)}
 	failure := c.env.failure(c.job, phase.Name, running, result, log)
-	c.env.reach(StageCapture)
-	captured, whole, captureErr := c.capture(detached(ctx))
+	var captured action.Outputs
+	whole, captureErr := false, error(nil)
+	if failure != nil || c.how != record.Continued || index == len(c.job.Parts.Phases)-1 {
+		c.env.reach(StageCapture)
+		captured, whole, captureErr = c.capture(detached(ctx))
+	} // else nobody could use it: nothing is fed by what stands on an old tree (rule 24)
 	captured.Duration, captured.MaxRSS = result.Duration, result.MaxRSS
 	if captured.Log, err = log.store(detached(ctx), c.env.CAS); err != nil && failure == nil {
 		return err // of a failure, the log's file is there all the same
@@ -282,14 +297,15 @@ func (c *chain) capture(ctx context.Context) (outputs action.Outputs, whole bool
 		{&outputs.Tmp, nil}, {&outputs.Shm, nil},
 	}
 	whole = true
+	c.captured = map[string]tree.Imported{}
 	var special []tree.Special
 	for i, folder := range c.folders() {
-		imported, err := tree.Import(ctx, c.env.CAS, c.path(folder), tree.ImportOptions{Index: c.index[folder]})
+		imported, err := tree.Import(ctx, c.env.CAS, c.path(folder), tree.ImportOptions{Index: c.index[folder], Held: true})
 		if errors.Is(err, os.ErrPermission) { // an ordinary user's build that shut its own files
 			c.remark(fmt.Sprintf("files of the %s folder that not even their owner could read were opened to be kept", folder))
 			whole = false
 			if err = readable(c.path(folder)); err == nil {
-				imported, err = tree.Import(ctx, c.env.CAS, c.path(folder), tree.ImportOptions{Index: c.index[folder]})
+				imported, err = tree.Import(ctx, c.env.CAS, c.path(folder), tree.ImportOptions{Index: c.index[folder], Held: true})
 			}
 		}
 		if err != nil {
@@ -300,7 +316,7 @@ func (c *chain) capture(ctx context.Context) (outputs action.Outputs, whole bool
 			whole = false
 			continue
 		}
-		c.index[folder] = imported.Index
+		c.index[folder], c.captured[folder] = imported.Index, imported
 		*targets[i].tree = imported.Root
 		if targets[i].times != nil {
 			if *targets[i].times, err = c.env.saveTimes(ctx, imported.Times); err != nil {
@@ -371,23 +387,12 @@ func (c *chain) restoreSpecial(ctx context.Context, d digest.Digest, folders ...
 	if d.IsZero() {
 		return nil
 	}
-	data, err := cas.Get(ctx, c.env.CAS, d)
-	if err != nil {
-		return err
-	}
-	all, err := tree.DecodeSpecial(data)
+	all, err := c.env.loadSpecial(ctx, d)
 	if err != nil {
 		return err
 	}
 	for _, folder := range folders {
-		var special []tree.Special
-		for _, one := range all {
-			if path, ok := strings.CutPrefix(one.Path, folder+"/"); ok {
-				one.Path, one.Link = path, strings.TrimPrefix(one.Link, folder+"/")
-				special = append(special, one)
-			}
-		}
-		if err := tree.RestoreSpecial(c.path(folder), special); err != nil {
+		if err := tree.RestoreSpecial(c.path(folder), below(all, folder)); err != nil {
 			return err
 		}
 	}

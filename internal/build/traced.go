@@ -25,6 +25,7 @@ func (c *chain) runTraced(ctx context.Context, phase string, commands []string, 
 // traced runs a phase's commands while the build folder is watched, and adds what it learned to
 // what the chain did before. Where nothing can be watched the trace has a gap, and no more.
 func (c *chain) traced(ctx context.Context, phase string, run func(context.Context, sandbox.Spec) (sandbox.Result, error)) (sandbox.Result, error) {
+	c.captured, c.newestTime = nil, time.Time{}
 	if !c.env.Trace || c.job.Parts.Layout.BuildRoot == "" {
 		return run(ctx, c.spec())
 	}

@@ -65,8 +65,18 @@ func (s *Session) describeSource(job *build.Job, n *node) {
 	for _, id := range n.sources {
 		if id.InPlace && s.snap != nil {
 			job.Facts = record.Facts{WorkDir: s.repo.TopLevel(), Branch: s.repo.Branch(), Commit: s.snap.Commit, Dirty: s.snap.Dirty}
+			job.Warm = s.warm(job)
 		}
 	}
+}
+
+// warm names the build folder that stays between the builds of an element's work tree; "" where
+// builds are not continued, so that nothing would be gained.
+func (s *Session) warm(job *build.Job) string {
+	if s.config.Build.Continue != "auto" {
+		return ""
+	}
+	return build.WarmID(job.Project, job.Element, job.Facts.WorkDir)
 }
 
 // stack lists what is staged to build n: the layout's locations in their order, each with the

@@ -28,6 +28,9 @@ type ImportOptions struct {
 	// Index, if not nil, is what an earlier Import of the folder returned: regular files that it
 	// shows unchanged are not read, if their blobs are in the store (with HashOnly: anyhow).
 	Index *StatIndex
+	// Held says that all blobs of the Index are in the store, as the caller has seen since it holds
+	// a lease: they are not asked for.
+	Held bool
 }
 
 // Imported is a folder as a tree.
@@ -297,7 +300,7 @@ func (im *importer) file(w *worker, f *folder, name string) (Stat, bool, error) 
 }
 
 func (im *importer) holds(d digest.Digest) bool {
-	if im.opts.HashOnly {
+	if im.opts.HashOnly || im.opts.Held {
 		return true
 	}
 	missing, err := im.store.Missing(im.ctx, []digest.Digest{d})
