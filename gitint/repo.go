@@ -112,6 +112,9 @@ type Found struct {
 // TopLevel returns the absolute path of the work tree's top; "" without a work tree.
 func (f *Found) TopLevel() string { return f.place.topLevel }
 
+// GitDir returns the absolute path of the git directory; a linked work tree has its own.
+func (f *Found) GitDir() string { return f.place.gitDir }
+
 // CommonDir returns the absolute path of the git directory that all linked work trees share.
 func (f *Found) CommonDir() string { return f.place.commonDir }
 
@@ -201,6 +204,10 @@ func explainOpen(err error, dir string) error {
 	}
 	return fmt.Errorf("%w: %s", ErrGit, exit.Stderr)
 }
+
+// Do runs git on this repository, at the top of its work tree unless c says otherwise: never with the
+// network, never with filters unless Options allow them, and as safely as Git does.
+func (r *Repo) Do(ctx context.Context, c Command) error { return r.run(ctx, c) }
 
 // run calls git on this repository: never with the network, never with filters unless allowed.
 func (r *Repo) run(ctx context.Context, c Command) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/git-bst/git-bst/gitint"
+	"github.com/git-bst/git-bst/internal/workspace"
 )
 
 // app is what every command gets: the surroundings, and the global flags once they are parsed.
@@ -19,8 +20,11 @@ type app struct {
 	json    bool
 	quiet   bool
 	verbose bool
-	found   *gitint.Found // the repository, once settings have been read; nil for none
-	color   bool          // colours on stderr and stdout wherever these are terminals
+	found   *gitint.Found // the project's repository, once settings have been read; nil for none
+	// standing is the workspace in which the user is, once settings have been read; nil for none.
+	standing *workspace.Standing
+	unsure   error // why a workspace in which the user may be is not believed
+	color    bool  // colours on stderr and stdout wherever these are terminals
 }
 
 func newApp(m machine) *app {

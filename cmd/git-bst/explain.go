@@ -54,6 +54,7 @@ func (a *app) printExplained(e flow.Explained, inputs bool) {
 		}
 	}
 	line("element", e.Element+" ("+e.Kind+")")
+	line("workspace", e.Workspace)
 	line("verdict", fmt.Sprintf("%s: %s [%s]", e.Step.Verdict, e.Step.Reason.Text, e.Step.Reason.Code))
 	line("strict key", e.Strict)
 	line("", "")

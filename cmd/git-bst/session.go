@@ -69,7 +69,7 @@ func (a *app) openToBuild(cc *cli.Context) (session *flow.Session, done func(), 
 }
 
 func (a *app) flowOptions(settings config.Config, printer *ui.Printer) flow.Options {
-	options := flow.Options{Dir: a.dir, Config: settings, Environ: a.environ, Found: a.found, Now: a.now, Stage: a.stage,
+	options := flow.Options{Dir: a.dir, Config: settings, Environ: a.environ, Found: a.found, Now: a.now, Stage: a.stage, Standing: a.standing,
 		HTTP: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}}
 	if printer != nil {
 		options.Emit = func(e build.Event) { printer.Event(uiEvent(e)) }

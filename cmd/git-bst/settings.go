@@ -17,6 +17,7 @@ import (
 	"github.com/git-bst/git-bst/gitint"
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/workspace"
 )
 
 // flagSettings says which flag gives which setting. A command that has the flag needs no more.
@@ -52,7 +53,7 @@ func (a *app) looseSettings(cc *cli.Context) (config.Config, error) {
 		return config.Config{}, err
 	}
 	from := config.Source{
-		Environ: a.environ, TopLevel: where.top, Git: entries, Flags: flagOverrides(cc),
+		Environ: a.environ, TopLevel: where.top, Git: entries, Flags: a.withWorkspaceOptions(flagOverrides(cc)),
 		Consented: func(r config.Request) bool {
 			given, err := a.consents(where)
 			return err == nil && given.Include(r)
@@ -67,7 +68,10 @@ func (a *app) looseSettings(cc *cli.Context) (config.Config, error) {
 // surroundings returns where the user is and what git's configuration says to us. A usual
 // repository is kept for the session, so that git is asked only once.
 func (a *app) surroundings(ctx context.Context) (where gitPlace, entries []config.GitEntry, err error) {
-	if found := a.find(ctx); found != nil {
+	if found := a.find(ctx, a.dir); found != nil {
+		if found, err = a.stand(ctx, found); err != nil {
+			return where, nil, err
+		}
 		a.found = found
 		for _, s := range found.Settings() {
 			if strings.HasPrefix(s.Key, "bst.") {
@@ -90,9 +94,27 @@ func (a *app) surroundings(ctx context.Context) (where gitPlace, entries []confi
 	return where, entries, both.Wait()
 }
 
-// find returns the repository around the user's folder, or nil if there is none with a work tree,
-// or if the environment names another one.
-func (a *app) find(ctx context.Context) *gitint.Found {
+// stand finds out whether the user is in a workspace; then the repository that counts is its project's.
+func (a *app) stand(ctx context.Context, here *gitint.Found) (*gitint.Found, error) {
+	dir, err := filepath.EvalSymlinks(a.dir)
+	if err != nil {
+		return nil, fmt.Errorf("find the folder: %w", err)
+	}
+	a.standing, a.unsure = workspace.At(ctx, workspace.Place{Top: here.TopLevel(), GitDir: here.GitDir()}, dir)
+	if a.standing == nil {
+		return here, nil
+	}
+	project := a.find(ctx, a.standing.ProjectDir)
+	if project == nil {
+		a.standing, a.unsure = nil, fmt.Errorf("%w: %s is in no work tree", workspace.ErrProjectGone, a.standing.ProjectDir)
+		return here, nil
+	}
+	return project, nil
+}
+
+// find returns the repository around a folder, or nil if there is none with a work tree, or if the
+// environment names another one.
+func (a *app) find(ctx context.Context, dir string) *gitint.Found {
 	for _, name := range []string{"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_CONFIG"} {
 		if a.env(name) != "" {
 			return nil
@@ -102,7 +124,7 @@ func (a *app) find(ctx context.Context) *gitint.Found {
 	if err != nil {
 		return nil
 	}
-	found, err := gitint.Find(ctx, a.dir, gitint.Git{Bin: program, Env: a.environ})
+	found, err := gitint.Find(ctx, dir, gitint.Git{Bin: program, Env: a.environ})
 	if err != nil || found.TopLevel() == "" {
 		return nil
 	}

@@ -36,6 +36,8 @@ type statusInfo struct {
 	Strict  bool        `json:"strict"`
 	Phase   int         `json:"phase,omitempty"`
 	Differs []string    `json:"differs,omitempty"`
+	// Workspace is the folder of the open workspace that it is built from.
+	Workspace string `json:"workspace,omitempty"`
 }
 
 // verdictHelp explains what status and build print.
@@ -62,7 +64,7 @@ func runStatus(a *app, cc *cli.Context) error {
 			continue
 		}
 		if a.json {
-			info := statusInfo{"git-bst.status", 1, row.Element, row.Kind, string(row.Step.Verdict), row.Step.Reason, row.Key, row.Strict, row.Step.Phase, row.Differs}
+			info := statusInfo{"git-bst.status", 1, row.Element, row.Kind, string(row.Step.Verdict), row.Step.Reason, row.Key, row.Strict, row.Step.Phase, row.Differs, row.Workspace}
 			if err := writeJSONLine(a.stdout, info); err != nil {
 				return err
 			}
@@ -78,6 +80,9 @@ func runStatus(a *app, cc *cli.Context) error {
 
 // printStatusDetails prints the phases of an element that is to be built, and all that changed.
 func (a *app) printStatusDetails(row flow.StatusRow) {
+	if row.Workspace != "" {
+		fmt.Fprintf(a.stdout, "         workspace: %s\n", ui.Safe(row.Workspace))
+	}
 	for _, what := range row.Differs {
 		fmt.Fprintf(a.stdout, "         changed: %s\n", ui.Safe(what))
 	}

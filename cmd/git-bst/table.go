@@ -42,6 +42,7 @@ func commands() []command {
 		explainCommand(),
 		recordsCommand(),
 		shellCommand(),
+		workspaceCommand(),
 		artifactCommand(),
 		sourceCommand(),
 		treeCommand(),

@@ -63,6 +63,7 @@ func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, erro
 	for _, n := range order {
 		outcomes[n] = &Outcome{}
 	}
+	s.noteWorkspaces(order)
 	options := build.ScheduleOptions{Limit: s.builders(), KeepGoing: request.KeepGoing}
 	skipped, err := build.Schedule(ctx, order, g.dependencies, options, func(ctx context.Context, n *node) error {
 		err := s.buildOne(ctx, g, n, request.Asked, outcomes[n])
@@ -189,6 +190,7 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 		return fmt.Errorf("build %s: %w", n.element.Name, err)
 	}
 	built, err := s.env.Do(ctx, job, step)
+	s.unmark(ctx, n, err)
 	*outcome = Outcome{Step: step, Key: job.Refs[0].Key, Strict: job.Strict != "", Ran: built.Ran, Took: built.Took}
 	if built.Instead != nil {
 		outcome.Step = *built.Instead
@@ -266,7 +268,7 @@ func (n *node) unresolved() project.Place {
 // lookUpAgain refreshes what another process may have changed before the lock was taken.
 func (s *Session) lookUpAgain(ctx context.Context, g *graph, n *node, job *build.Job, facts *plan.Facts) error {
 	fresh := plan.Facts{Element: facts.Element, Asked: facts.Asked}
-	if !facts.Asked.Clean {
+	if !facts.Asked.FromScratch() {
 		entry, err := s.cached(ctx, n)
 		if err != nil {
 			return err
@@ -296,6 +298,9 @@ func (s *Session) prepare(ctx context.Context, n *node, step plan.Step) error {
 
 // ensureSources puts into the store the blobs of n's sources that are known by digest only.
 func (s *Session) ensureSources(ctx context.Context, n *node) error {
+	if n.differs() {
+		return n.work.repo.Ensure(ctx, n.work.snap, n.work.root)
+	}
 	for i, id := range n.sources {
 		if !id.InPlace {
 			continue
@@ -320,6 +325,8 @@ type StatusRow struct {
 	Strict  bool
 	Phases  []plan.Phase
 	Differs []string // from the nearest earlier build with other inputs
+	// Workspace is the folder of the open workspace that the element is built from; "" without.
+	Workspace string
 }
 
 // Status plans elements and all that they need, and carries nothing out. What depends on an
@@ -339,7 +346,7 @@ func (s *Session) Status(ctx context.Context, elements []string, asked Asked) ([
 		if err != nil {
 			return nil, fmt.Errorf("plan %s: %w", n.element.Name, err)
 		}
-		row := StatusRow{Element: n.element.Name, Kind: n.element.Kind, Step: plan.Make(facts), Key: job.Strict, Strict: job.Strict != "", Phases: facts.Phases}
+		row := StatusRow{Element: n.element.Name, Kind: n.element.Kind, Step: plan.Make(facts), Key: job.Strict, Strict: job.Strict != "", Phases: facts.Phases, Workspace: n.workspaceDir()}
 		if facts.Previous != nil && (row.Step.Verdict == plan.Clean || row.Step.Verdict == plan.Resume) {
 			row.Differs = facts.Previous.Differs
 		}

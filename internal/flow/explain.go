@@ -14,17 +14,19 @@ import (
 
 // Explained is everything that the decision for one element was made from.
 type Explained struct {
-	Element  string          `json:"element"`
-	Kind     string          `json:"kind"`
-	Step     plan.Step       `json:"step"`
-	Strict   string          `json:"strict_key,omitempty"`
-	Weak     string          `json:"weak_key,omitempty"`
-	NoStrict string          `json:"no_strict_key,omitempty"` // why it has or uses none
-	Build    string          `json:"build_key,omitempty"`
-	Artifact string          `json:"artifact_key,omitempty"`
-	Phases   []plan.Phase    `json:"phases,omitempty"`
-	Inputs   json.RawMessage `json:"inputs,omitempty"` // the pre-image of the build key
-	Records  []Considered    `json:"records,omitempty"`
+	Element  string    `json:"element"`
+	Kind     string    `json:"kind"`
+	Step     plan.Step `json:"step"`
+	Strict   string    `json:"strict_key,omitempty"`
+	Weak     string    `json:"weak_key,omitempty"`
+	NoStrict string    `json:"no_strict_key,omitempty"` // why it has or uses none
+	// Workspace is the folder of the open workspace that it is built from.
+	Workspace string          `json:"workspace,omitempty"`
+	Build     string          `json:"build_key,omitempty"`
+	Artifact  string          `json:"artifact_key,omitempty"`
+	Phases    []plan.Phase    `json:"phases,omitempty"`
+	Inputs    json.RawMessage `json:"inputs,omitempty"` // the pre-image of the build key
+	Records   []Considered    `json:"records,omitempty"`
 }
 
 // Considered is an earlier build, and in what its inputs differ from the present ones.
@@ -63,7 +65,7 @@ func (s *Session) Explain(ctx context.Context, name string) (Explained, error) {
 	}
 	explained := Explained{
 		Element: n.element.Name, Kind: n.element.Kind, Step: plan.Make(facts),
-		Strict: n.names.Strict, Weak: n.names.Weak, NoStrict: s.whyNoStrict(n), Phases: facts.Phases,
+		Strict: n.names.Strict, Weak: n.names.Weak, NoStrict: s.whyNoStrict(n), Phases: facts.Phases, Workspace: n.workspaceDir(),
 	}
 	if facts.Blocked != nil {
 		return explained, nil
@@ -105,6 +107,9 @@ func (s *Session) explainInputs(ctx context.Context, g *graph, n *node, explaine
 
 // whyNoStrict says why n has no strict key, or has one that is not used; "" when it is used.
 func (s *Session) whyNoStrict(n *node) string {
+	if n.differs() {
+		return "its workspace differs from its sources, so BuildStream's key does not say what it is"
+	}
 	for _, id := range n.sources {
 		if id.InPlace {
 			return "its source is this work tree, which BuildStream could not name"

@@ -26,14 +26,17 @@ import (
 
 // node is one element with what is known of it.
 type node struct {
-	element  *project.Element
-	recipe   recipe.Recipe
-	sources  []source.Identity
-	names    keys.Names
-	onHost   bool // its files depend on the host's system: no strict key is used (rule 10)
-	built    *build.Built
-	state    string // for show
-	buildKey string
+	element *project.Element
+	recipe  recipe.Recipe
+	sources []source.Identity
+	names   keys.Names
+	work    *workTree // the open workspace that it is built from; nil without
+	// softReset is the id of a request to build it clean; "" without.
+	softReset string
+	onHost    bool // its files depend on the host's system: no strict key is used (rule 10)
+	built     *build.Built
+	state     string // for show
+	buildKey  string
 }
 
 // graph is a loaded project with its elements named.
@@ -129,6 +132,9 @@ func (s *Session) loadToPlan(ctx context.Context, targets []string) (*graph, err
 // targets turns what the user typed into element names: none is the configured element or the
 // project's default.
 func (s *Session) targets(typed []string) ([]string, error) {
+	if len(typed) == 0 && s.options.Standing != nil {
+		return s.standingElements(), nil
+	}
 	if len(typed) == 0 && s.config.Project.Element != "" {
 		return []string{s.config.Project.Element}, nil
 	}
@@ -161,6 +167,9 @@ func (s *Session) addNode(ctx context.Context, g *graph, element *project.Elemen
 		return err
 	}
 	n := &node{element: element, recipe: made, sources: identities}
+	if err := s.findWork(ctx, g, n); err != nil {
+		return err
+	}
 	n.onHost = made.RunsCommands && s.config.Build.Root == keys.RootHost || s.config.Build.Sandbox == sandbox.None.String()
 	for _, dep := range element.Deps {
 		if dep.Build {
@@ -235,7 +244,7 @@ func (s *Session) needed(ctx context.Context, g *graph, asked Asked) ([]*node, e
 			err = cacheErr
 			return
 		}
-		here := entry != nil && !(asked.Clean && g.isTarget(e))
+		here := entry != nil && !(asked.Clean && g.isTarget(e)) && n.softReset == ""
 		for _, dep := range e.Deps {
 			if dep.Runtime || dep.Build && !here {
 				visit(dep.Element)

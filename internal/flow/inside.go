@@ -42,7 +42,11 @@ func ignoreCommand(inside string) string {
 // seenByGit returns the slash-separated path of dir in the work tree; false when dir is elsewhere,
 // or ignored, or when git can't say.
 func (s *Session) seenByGit(ctx context.Context, dir string) (inside string, seen bool) {
-	top := workTreeTop(real(s.options.Dir))
+	return s.inWorkTree(ctx, workTreeTop(real(s.options.Dir)), dir)
+}
+
+// inWorkTree is seenByGit for the work tree with this top; "" is none.
+func (s *Session) inWorkTree(ctx context.Context, top, dir string) (inside string, seen bool) {
 	if top == "" {
 		return "", false
 	}

@@ -23,7 +23,10 @@ func (s *Session) job(ctx context.Context, g *graph, n *node) (build.Job, error)
 		FatalWarnings: n.element.Project.FatalWarnings, Meta: metadata(n),
 	}
 	var err error
-	if len(n.element.Sources) > 0 {
+	switch {
+	case n.differs():
+		job.Source, job.Warnings = n.work.root, n.work.snap.Warnings
+	case len(n.element.Sources) > 0:
 		staged, err := source.StageParts(ctx, g.sources, n.element)
 		if err != nil {
 			return job, err
@@ -62,6 +65,10 @@ func (s *Session) name(n *node, job *build.Job) error {
 
 func (s *Session) describeSource(job *build.Job, n *node) {
 	job.Facts = record.Facts{Branch: s.repo.Branch()} // recipes come from there too
+	if n.work != nil {
+		job.Facts = record.Facts{WorkDir: n.work.Dir(), Branch: n.work.repo.Branch(), Commit: n.work.snap.Commit, Dirty: n.work.snap.Dirty}
+		job.Warm = s.warm(job)
+	}
 	for _, id := range n.sources {
 		if id.InPlace && s.snap != nil {
 			job.Facts = record.Facts{WorkDir: s.repo.TopLevel(), Branch: s.repo.Branch(), Commit: s.snap.Commit, Dirty: s.snap.Dirty}

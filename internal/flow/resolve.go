@@ -28,12 +28,14 @@ type Asked struct {
 // Its dependencies must have been resolved before. Nothing runs; sources are staged by digest only
 // when they are here.
 func (s *Session) resolve(ctx context.Context, g *graph, n *node, asked Asked) (build.Job, plan.Facts, error) {
-	facts := plan.Facts{Element: n.element.Name, Asked: plan.Asked{Clean: asked.Clean && g.isTarget(n.element), Retry: asked.Retry}}
+	facts := plan.Facts{Element: n.element.Name, Asked: plan.Asked{
+		Clean: asked.Clean && g.isTarget(n.element), Retry: asked.Retry, SoftReset: n.softReset != "",
+	}}
 	entry, err := s.cached(ctx, n)
 	if err != nil {
 		return build.Job{}, facts, err
 	}
-	if entry != nil && !facts.Asked.Clean {
+	if entry != nil && !facts.Asked.FromScratch() {
 		facts.Artifact = n.strict()
 		g.setBuilt(n, s.built(*entry))
 		return build.Job{Element: n.element.Name, Project: n.element.Project.Name, Strict: n.strict()}, facts, nil
@@ -56,6 +58,9 @@ func (s *Session) blocked(ctx context.Context, g *graph, n *node) *plan.Reason {
 			return &plan.Reason{Code: plan.CodeDependencyNotBuilt, Text: "its dependency " + dep.Name + " is not built yet"}
 		}
 	}
+	if n.differs() {
+		return nil // its work tree is here: nobody asks for its own sources
+	}
 	for _, id := range n.sources {
 		if !id.Resolved && !id.InPlace {
 			return &plan.Reason{Code: plan.CodeNoReference, Text: "its " + id.Kind + " source has no ref"}
@@ -69,7 +74,7 @@ func (s *Session) blocked(ctx context.Context, g *graph, n *node) *plan.Reason {
 
 // lookUp asks the stores what is known of the job's keys.
 func (s *Session) lookUp(ctx context.Context, g *graph, n *node, job *build.Job, facts *plan.Facts) error {
-	if n.strict() == "" && !facts.Asked.Clean {
+	if n.strict() == "" && !facts.Asked.FromScratch() {
 		entry, err := s.artifactAt(ctx, job.Refs[0])
 		if err != nil {
 			return err

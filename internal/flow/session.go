@@ -25,6 +25,7 @@ import (
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/sandbox"
+	"github.com/git-bst/git-bst/internal/workspace"
 )
 
 // Errors that have an exit code of their own.
@@ -50,6 +51,8 @@ type Options struct {
 	Emit    func(build.Event)
 	Now     func() time.Time
 	Stage   func(build.Stage) // for tests; see build.Env
+	// Standing is the workspace in which Dir is: then the project is the workspace's. nil for none.
+	Standing *workspace.Standing
 }
 
 // Session is one opened project with its stores. Close it.
@@ -68,6 +71,7 @@ type Session struct {
 	sandboxErr  error
 	hostMu      sync.Mutex
 	hostSeen    *host
+	works       works
 }
 
 // Open opens the repository and the cache for the project at options.Dir. It runs nothing but git
@@ -80,19 +84,36 @@ func Open(ctx context.Context, options Options) (*Session, error) {
 	if err := s.openStores(ctx); err != nil {
 		return nil, err
 	}
-	var err error
-	s.repo, err = gitint.Open(ctx, options.Dir, gitint.Options{
-		Store: s.cas, MemoDir: filepath.Join(s.config.Cache.Dir, "memo"), Git: options.Git, Env: options.Environ, Found: options.Found,
-	})
-	if err != nil {
-		s.Close()
-		return nil, err
-	}
-	if s.dir, err = findProject(s.config, s.repo.TopLevel(), options.Dir); err != nil {
+	if err := s.openProject(ctx); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// openProject finds the project: that of the workspace in which the user stands, or the one around.
+func (s *Session) openProject(ctx context.Context) error {
+	dir := s.options.Dir
+	if s.options.Standing != nil {
+		dir = s.options.Standing.ProjectDir
+	}
+	var err error
+	if s.repo, err = gitint.Open(ctx, dir, s.gitOptions(s.options.Found)); err != nil {
+		return err
+	}
+	if s.options.Standing != nil {
+		s.dir = dir
+		return nil
+	}
+	s.dir, err = findProject(s.config, s.repo.TopLevel(), dir)
+	return err
+}
+
+// gitOptions are what repositories are opened with.
+func (s *Session) gitOptions(found *gitint.Found) gitint.Options {
+	return gitint.Options{
+		Store: s.cas, MemoDir: filepath.Join(s.config.Cache.Dir, "memo"), Git: s.options.Git, Env: s.options.Environ, Found: found,
+	}
 }
 
 // OpenStores opens the cache only, for commands that need no project.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"github.com/git-bst/git-bst/gitint"
@@ -21,9 +20,7 @@ func OpenTrees(ctx context.Context, options Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.repo, err = gitint.Open(ctx, options.Dir, gitint.Options{
-		Store: s.cas, MemoDir: filepath.Join(s.config.Cache.Dir, "memo"), Git: options.Git, Env: options.Environ, Found: options.Found,
-	})
+	s.repo, err = gitint.Open(ctx, options.Dir, s.gitOptions(options.Found))
 	if err != nil && !errors.Is(err, gitint.ErrNoRepository) {
 		s.Close()
 		return nil, err

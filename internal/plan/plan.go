@@ -44,6 +44,7 @@ const (
 	CodeRetry              Code = "retry"
 	CodePhasesCached       Code = "phases-cached"
 	CodeAsked              Code = "asked-clean"
+	CodeSoftReset          Code = "soft-reset"
 	CodeFirst              Code = "never-built"
 	CodeChanged            Code = "inputs-changed"
 	CodeClock              Code = "clock-behind"
@@ -116,7 +117,12 @@ type Previous struct {
 type Asked struct {
 	Clean bool // --clean: use no earlier result
 	Retry bool // --retry: build again what failed
+	// SoftReset: the user reset its workspace softly: use no earlier result, whatever else is asked.
+	SoftReset bool
 }
+
+// FromScratch reports whether no earlier result may be used.
+func (a Asked) FromScratch() bool { return a.Clean || a.SoftReset }
 
 // Facts is all that a decision for one element depends on.
 type Facts struct {
@@ -148,6 +154,8 @@ func Make(facts Facts) Step {
 		step.Verdict, step.Reason = Unknown, *facts.Blocked
 	case facts.Asked.Clean:
 		step.Verdict, step.Reason = Clean, Reason{CodeAsked, "a clean build was asked for"}
+	case facts.Asked.SoftReset:
+		step.Verdict, step.Reason = Clean, Reason{CodeSoftReset, "its workspace was reset softly: it is built from its sources alone"}
 	case facts.Artifact != "":
 		step.Verdict, step.Reason = Skip, Reason{CodeArtifactCached, "its artifact is in the cache"}
 	default:

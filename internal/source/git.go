@@ -288,6 +288,8 @@ type submodule struct {
 	mirror gitMirror
 	commit string
 	at     string // path in the whole
+	parent string // path of what it is a submodule of; "" is the source itself
+	name   string // what its parent calls it
 	depth  int    // 0 is the source itself
 }
 
@@ -319,7 +321,8 @@ func (g git) walkBelow(ctx context.Context, parent submodule, visit func(submodu
 				return fmt.Errorf("submodule %s: %w", at, err)
 			}
 		}
-		module := submodule{mirror: g.mirror.env.gitMirror(origin{url: address}), commit: found.commit, at: at, depth: parent.depth + 1}
+		module := submodule{mirror: g.mirror.env.gitMirror(origin{url: address}), commit: found.commit, at: at, depth: parent.depth + 1,
+			parent: parent.at, name: found.name}
 		if err := visit(module); err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 
 // listedSubmodule is a submodule as the repository has it.
 type listedSubmodule struct {
-	path, url, commit string
+	name, path, url, commit string
 }
 
 // submodules lists what .gitmodules of a commit names and the commit's tree has, sorted by path.
@@ -53,6 +53,7 @@ func parseModules(out string) []listedSubmodule {
 			continue
 		}
 		module := modules[name[:dot]]
+		module.name = name[:dot]
 		switch name[dot+1:] {
 		case "path":
 			module.path = value

@@ -1,0 +1,75 @@
+package workspace
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/git-bst/git-bst/internal/hint"
+)
+
+// Write puts the workspace's own side down, in the git directory of its work tree. It is not believed
+// before Register has put down the project's.
+func Write(ctx context.Context, w Workspace) error {
+	return changeState(ctx, w.GitDir, func(s *state) error {
+		s.Workspaces = append(s.Workspaces, w)
+		return nil
+	})
+}
+
+// Register puts the project's side down. final is where the work tree will be, which may not be there
+// yet. ErrOpen when the element has another workspace in that folder.
+func Register(ctx context.Context, home Home, w Workspace, final Place) error {
+	folder, err := home.folder()
+	if err != nil {
+		return err
+	}
+	return changeRegistry(ctx, home.GitDir, func(r *registry) error {
+		for _, e := range r.Workspaces {
+			same := e.Folder == folder && e.Element == w.Element && e.Top == final.Top && e.Inside == w.Folder
+			if same && agreed(e) {
+				err := fmt.Errorf("open %s in %s: %w", w.Element, final.Top, ErrOpen)
+				return hint.Addf(err, "to see all: git bst workspace list; to forget it: git bst workspace close %s", final.Top)
+			}
+		}
+		r.Workspaces = slices.DeleteFunc(r.Workspaces, func(e entry) bool { // what was there and is gone
+			return e.Folder == folder && e.Element == w.Element && e.Top == final.Top && e.Inside == w.Folder
+		})
+		r.Workspaces = append(r.Workspaces, entry{
+			ID: w.ID, Folder: folder, Element: w.Element, Inside: w.Folder, Top: final.Top, GitDir: final.GitDir, Opened: w.Opened,
+		})
+		return nil
+	})
+}
+
+// agreed reports whether the workspace that an entry names has its id.
+func agreed(e entry) bool {
+	s, err := readState(Place{Top: e.Top, GitDir: e.GitDir})
+	return err == nil && s.find(e.ID) != nil
+}
+
+// Forget takes a workspace out of both files. Its work tree stays as it is. That one of the sides is
+// gone already is no error.
+func Forget(ctx context.Context, w Workspace) error {
+	known := func(gitDir, name string, v any, has func() bool) bool {
+		return read(gitDir, name, v) == nil && has()
+	}
+	var r registry
+	if known(w.ProjectGit, registryFile, &r, func() bool { return r.find(w.ID) != nil }) {
+		err := changeRegistry(ctx, w.ProjectGit, func(r *registry) error {
+			r.Workspaces = slices.DeleteFunc(r.Workspaces, func(e entry) bool { return e.ID == w.ID })
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	var s state
+	if known(w.GitDir, stateFile, &s, func() bool { return s.find(w.ID) != nil }) {
+		return changeState(ctx, w.GitDir, func(s *state) error {
+			s.Workspaces = slices.DeleteFunc(s.Workspaces, func(other Workspace) bool { return other.ID == w.ID })
+			return nil
+		})
+	}
+	return nil
+}
