@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -258,18 +259,23 @@ func (a *app) printLog(name string, text io.Reader) error {
 
 func artifactCheckout() command {
 	return command{
-		name: "checkout", help: "write an artifact's files into a folder", args: "ELEMENT|REF DIR", min: 2, max: 2,
+		name: "checkout", help: "write an artifact's files into a folder", args: "[ELEMENT|REF] DIR", min: 1, max: 2,
 		about: "Writes the files of an artifact into DIR, which must be empty or not there: an element's with all that it needs at run time, " +
-			"unless --deps none is given. Nothing is overwritten.",
-		examples: []string{"git bst artifact checkout app.bst ../out", "git bst artifact checkout --deps none app.bst ../out"},
+			"unless --deps none is given. With --build-tree, the build tree of the element's newest build that still has one, a failed one too, or " +
+			"that of --record, with its files' times. Nothing is overwritten. " + recordNames,
+		examples: []string{"git bst artifact checkout app.bst ../out", "git bst artifact checkout --deps none app.bst ../out",
+			"git bst artifact checkout --build-tree app.bst ../tree", "git bst artifact checkout --record @ ../tree"},
 		flags: append(placeFlags(),
 			&cli.StringFlag{Name: "deps", Aliases: []string{"d"}, Value: "run", Usage: "`WHICH` dependencies come along: none or run"},
-			&cli.BoolFlag{Name: "build-tree", Usage: "write the build tree instead, also of a failed build"},
+			&cli.BoolFlag{Name: "build-tree", Aliases: []string{"buildtree"}, Usage: "write the build tree instead, also of a failed build"},
+			recordFlag("write the build tree of the build attempt `RECORD`"),
 			withGitFlag(),
 		),
 		action: checkoutArtifact,
 	}
 }
+
+func recordFlag(usage string) cli.Flag { return &cli.StringFlag{Name: "record", Usage: usage} }
 
 func withGitFlag() cli.Flag {
 	return &cli.BoolFlag{Name: "with-git", Usage: "write what is named .git too, which git would obey there"}
@@ -280,16 +286,26 @@ func checkoutArtifact(a *app, cc *cli.Context) error {
 	if err != nil || deps == flow.DepsAll || deps == flow.DepsBuild {
 		return usagef("git bst artifact checkout: --deps %q: expected none or run", cc.String("deps"))
 	}
+	name, dest := cc.Args().First(), a.path(cc.Args().Get(cc.NArg()-1))
+	if cc.NArg() == 1 {
+		if strings.HasSuffix(name, ".bst") && !strings.Contains(name, "/") {
+			return usageError{err: errors.New("git bst artifact checkout: too few arguments: DIR is missing"), hints: []string{"if it is DIR: ./" + name}}.asError()
+		}
+		name = ""
+	}
 	session, err := a.open(cc)
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	name, dest := cc.Args().Get(0), a.path(cc.Args().Get(1))
-	if cc.Bool("build-tree") {
-		err = session.CheckoutBuildTree(cc.Context, name, dest, cc.Bool("with-git"))
+	if cc.Bool("build-tree") || cc.String("record") != "" {
+		var rec record.Record
+		rec, err = session.CheckoutBuildTree(cc.Context, name, cc.String("record"), dest, cc.Bool("with-git"))
+		name = rec.Element
 	} else {
-		_, err = session.Checkout(cc.Context, flow.CheckoutRequest{Name: name, Dest: dest, Deps: deps, Git: cc.Bool("with-git")})
+		var found flow.Found
+		found, err = session.Checkout(cc.Context, flow.CheckoutRequest{Name: name, Dest: dest, Deps: deps, Git: cc.Bool("with-git")})
+		name = found.Name
 	}
 	if err != nil {
 		return err

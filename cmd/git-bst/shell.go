@@ -13,11 +13,13 @@ func shellCommand() command {
 	return command{
 		name: "shell", help: "run a command where an element runs or is built", args: "[ELEMENT] [-- COMMAND...]", max: many,
 		about: "Runs COMMAND, or an interactive shell, in a sandbox with the element and all that it needs at run time; on the host's root, in the " +
-			"folder of its files. With --build, in the build tree of the element's newest build, a failed one too, with everything it is built with: " +
-			"the very state in which the build ended. What is changed inside is gone afterwards. The exit code is the command's.",
-		examples: []string{"git bst shell app.bst", "git bst shell --build app.bst -- make V=1"},
+			"folder of its files. With --build, in the build tree of the element's newest build that still has one, a failed one too, with everything " +
+			"it was built with: the very state in which the build ended, whatever was changed since. With --record, in that of another build attempt. " +
+			"What is changed inside is gone afterwards. The exit code is the command's. " + recordNames,
+		examples: []string{"git bst shell app.bst", "git bst shell --build app.bst -- make V=1", "git bst shell --record 89abcdef"},
 		flags: append(buildFlags(),
 			&cli.BoolFlag{Name: "build", Aliases: []string{"b"}, Usage: "enter the build tree"},
+			recordFlag("enter the build tree of the build attempt `RECORD`"),
 		),
 		action: runShell,
 	}
@@ -34,7 +36,7 @@ func runShell(a *app, cc *cli.Context) error {
 	}
 	defer done()
 	request := flow.ShellRequest{
-		Element: element, Build: cc.Bool("build"), Command: line, Stdin: a.stdin, Stdout: a.results.to, Stderr: a.stderr,
+		Element: element, Build: cc.Bool("build") || cc.String("record") != "", Record: cc.String("record"), Command: line, Stdin: a.stdin, Stdout: a.results.to, Stderr: a.stderr,
 	}
 	if file, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		request.TTY = file

@@ -288,24 +288,27 @@ func (s *Session) Newest(ctx context.Context, name string) (record.Record, error
 	return rec, err
 }
 
-// CheckoutBuildTree writes the build tree of an element's newest build into a folder, with the
-// times of its files, so that make and ninja see what the build saw.
-func (s *Session) CheckoutBuildTree(ctx context.Context, name, dest string, withGit bool) error {
-	rec, err := s.Newest(ctx, name)
+// CheckoutBuildTree writes the build tree of an element's newest build that has one, or of the build
+// attempt of this name, into a folder, with the times of its files, so that make and ninja see what
+// the build saw. Without an attempt's name the element "" is the configured one.
+func (s *Session) CheckoutBuildTree(ctx context.Context, element, attempt, dest string, withGit bool) (record.Record, error) {
+	var filter record.Filter
+	if attempt == "" || element != "" {
+		_, n, err := s.element(ctx, element)
+		if err != nil {
+			return record.Record{}, err
+		}
+		filter = record.Filter{Project: n.element.Project.Name, Element: n.element.Name}
+	}
+	rec, err := s.recordWithTree(ctx, filter, attempt)
 	if err != nil {
-		return err
-	}
-	if rec.BuildTree.IsZero() {
-		return fmt.Errorf("%w: the newest build of %s left no build tree", ErrNotCached, rec.Element)
-	}
-	if missing, err := tree.Missing(ctx, s.cas, rec.BuildTree); err != nil || len(missing) > 0 {
-		return fmt.Errorf("%w: the build tree of %s is no longer whole", ErrNotCached, rec.Element)
+		return rec, err
 	}
 	options := tree.ExportOptions{Default: time.Unix(build.SourceTime, 0)}
 	if data, err := cas.Get(ctx, s.cas, rec.Times); err == nil {
 		if options.Times, err = tree.DecodeTimes(data); err != nil {
-			return fmt.Errorf("read the times of the build tree: %w", err)
+			return rec, fmt.Errorf("read the times of the build tree: %w", err)
 		}
 	}
-	return s.export(ctx, rec.BuildTree, dest, withGit, options)
+	return rec, s.export(ctx, rec.BuildTree, dest, withGit, options)
 }

@@ -8,11 +8,9 @@ import (
 	"os"
 
 	"github.com/git-bst/git-bst/internal/build"
-	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/recipe"
 	"github.com/git-bst/git-bst/internal/record"
-	"github.com/git-bst/git-bst/internal/tree"
 	"github.com/git-bst/git-bst/keys"
 )
 
@@ -20,6 +18,7 @@ import (
 type ShellRequest struct {
 	Element string
 	Build   bool
+	Record  string   // with Build: the attempt whose tree is entered, as for Session.Record; "" for the newest with one
 	Command []string // none: an interactive sh
 	TTY     *os.File // the user's terminal; nil for none
 	Stdin   io.Reader
@@ -27,24 +26,12 @@ type ShellRequest struct {
 	Stderr  io.Writer
 }
 
-// Shell enters the build tree of an element's newest build, failed ones too, or its sources when
-// it was never built (Build); or the files that it needs at run time. It returns the command's
-// exit code. What is changed inside is gone afterwards.
+// Shell enters the build tree of a build attempt of an element, failed ones too, or its sources when
+// there is none (Build); or the files that it needs at run time. It returns the command's exit code.
+// What is changed inside is gone afterwards.
 func (s *Session) Shell(ctx context.Context, request ShellRequest) (int, error) {
-	g, n, err := s.element(ctx, request.Element)
-	if err != nil {
-		return 0, err
-	}
-	if err := s.planAll(ctx, g); err != nil {
-		return 0, err
-	}
 	shell := build.Shell{Command: request.Command, TTY: request.TTY, Stdin: request.Stdin, Stdout: request.Stdout, Stderr: request.Stderr}
-	if request.Build {
-		err = s.enterBuild(ctx, g, n, &shell)
-	} else {
-		err = s.enterRuntime(ctx, g, n, &shell)
-	}
-	if err != nil {
+	if err := s.prepareShell(ctx, request, &shell); err != nil {
 		return 0, err
 	}
 	if err := s.chooseSandbox(ctx); err != nil {
@@ -52,12 +39,33 @@ func (s *Session) Shell(ctx context.Context, request ShellRequest) (int, error) 
 	}
 	result, err := s.env.Enter(ctx, shell)
 	if err != nil {
-		return 0, fmt.Errorf("enter %s: %w", n.element.Name, err)
+		return 0, fmt.Errorf("enter %s: %w", shell.Job.Element, err)
 	}
-	if result.ExitCode == 127 && len(request.Command) == 0 && s.config.Build.Root != keys.RootHost {
-		return 0, hintNoShell(fmt.Errorf("enter %s: there is no sh in it", n.element.Name), n.element.Name)
+	if result.ExitCode == 127 && len(request.Command) == 0 && shell.Job.Parts.Root.Kind != keys.RootHost {
+		return 0, hintNoShell(fmt.Errorf("enter %s: there is no sh in it", shell.Job.Element), shell.Job.Element)
 	}
 	return result.ExitCode, nil
+}
+
+func (s *Session) prepareShell(ctx context.Context, request ShellRequest, shell *build.Shell) error {
+	if request.Build && request.Record != "" && request.Element == "" { // the element need not exist any more
+		rec, err := s.recordWithTree(ctx, record.Filter{}, request.Record)
+		if err != nil {
+			return err
+		}
+		return s.enterRecord(ctx, rec, nil, shell)
+	}
+	g, n, err := s.element(ctx, request.Element)
+	if err != nil {
+		return err
+	}
+	if request.Build {
+		return s.enterBuild(ctx, g, n, request.Record, shell)
+	}
+	if err := s.planAll(ctx, g); err != nil {
+		return err
+	}
+	return s.enterRuntime(ctx, g, n, shell)
 }
 
 // planAll resolves all elements, so that what is built is known.
@@ -70,9 +78,19 @@ func (s *Session) planAll(ctx context.Context, g *graph) error {
 	return nil
 }
 
-func (s *Session) enterBuild(ctx context.Context, g *graph, n *node, shell *build.Shell) error {
+func (s *Session) enterBuild(ctx context.Context, g *graph, n *node, name string, shell *build.Shell) error {
 	if !stagesSources(n.recipe) {
 		return fmt.Errorf("an element of kind %s has no build tree", n.element.Kind)
+	}
+	rec, err := s.recordWithTree(ctx, record.Filter{Project: n.element.Project.Name, Element: n.element.Name}, name)
+	if err == nil {
+		return s.enterRecord(ctx, rec, n.recipe.Env, shell)
+	}
+	if name != "" || !errors.Is(err, ErrNotCached) {
+		return err
+	}
+	if err := s.planAll(ctx, g); err != nil {
+		return err
 	}
 	for _, dep := range n.element.BuildScope() {
 		if g.nodes[dep].built == nil {
@@ -80,20 +98,8 @@ func (s *Session) enterBuild(ctx context.Context, g *graph, n *node, shell *buil
 			return hint.Addf(err, "to build it: git bst build %s", dep.Name)
 		}
 	}
-	var err error
 	if shell.Job, err = s.job(ctx, g, n); err != nil {
 		return err
-	}
-	rec, err := s.env.Records.Latest(ctx, record.Filter{Project: n.element.Project.Name, Element: n.element.Name})
-	switch {
-	case errors.Is(err, cas.ErrNotFound):
-	case err != nil:
-		return err
-	case !rec.BuildTree.IsZero():
-		if missing, err := tree.Missing(ctx, s.cas, rec.BuildTree); err == nil && len(missing) == 0 {
-			shell.Record = &rec
-			return nil
-		}
 	}
 	return s.ensureSources(ctx, n)
 }
