@@ -31,6 +31,9 @@ type came struct {
 	files   string // the digest of the artifact's files; "" when it failed
 	verdict string // what was planned, then what was done instead: "continue, clean"
 	reason  string
+	code    string // of the reason
+	key     string // the artifact's where it was there before
+	record  string // of the build that made it, where that is known
 	output  string // all that was printed
 }
 
@@ -129,8 +132,8 @@ func (e *edited) buildOnce(cache, policy string, args ...string) came {
 	}
 	for line := range strings.Lines(stdout) {
 		var event struct {
-			Kind, Element, Verdict, Reason string
-			Lines                          []string
+			Kind, Element, Verdict, Reason, Code, Key string
+			Lines                                     []string
 		}
 		if err := json.Unmarshal([]byte(line), &event); err != nil {
 			e.Fatalf("%v in %q", err, line)
@@ -141,7 +144,7 @@ func (e *edited) buildOnce(cache, policy string, args ...string) came {
 		note, doubted := strings.CutPrefix(strings.Join(event.Lines, " "), "building clean: ")
 		switch {
 		case event.Kind == "start" || got.verdict == "" && event.Verdict != "":
-			got.verdict, got.reason = event.Verdict, event.Reason
+			got.verdict, got.reason, got.code, got.key = event.Verdict, event.Reason, event.Code, event.Key
 		case doubted:
 			got.verdict, got.reason = got.verdict+", clean", note
 		}

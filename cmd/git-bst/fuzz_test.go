@@ -1,290 +1,337 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/record"
 )
 
 // Variables of the test below; scripts/fuzz-edits sets them.
 const (
-	fuzzProject = "GIT_BST_TEST_FUZZ"         // the folder of a project's sources; none: the test is left out
-	fuzzElement = "GIT_BST_TEST_FUZZ_ELEMENT" // the text of its element
-	fuzzSteps   = "GIT_BST_TEST_FUZZ_STEPS"
+	fuzzSources = "GIT_BST_TEST_FUZZ"          // a folder with the projects' sources; none: the test is left out
+	fuzzNames   = "GIT_BST_TEST_FUZZ_PROJECTS" // between blanks; none: all
+	fuzzSteps   = "GIT_BST_TEST_FUZZ_STEPS"    // in each project
 	fuzzSeed    = "GIT_BST_TEST_SEED"
 )
 
-// TestFuzzEdits edits a real project at random, step by step, and compares each build that may be
-// continued with one that is not. Equal seeds make equal edits.
+// TestFuzzEdits edits real projects at random, step by step, and compares each build that may be
+// continued with one that stands on nothing. Equal seeds make equal edits.
 func TestFuzzEdits(t *testing.T) {
-	if os.Getenv(fuzzProject) == "" {
+	if os.Getenv(fuzzSources) == "" {
 		t.Skip("scripts/fuzz-edits runs this")
 	}
 	steps, seed := number(t, fuzzSteps, 10), number(t, fuzzSeed, 1)
-	f := newFuzz(t, seed)
-	for step := range steps {
-		name := f.step()
-		began := time.Now()
-		got := f.continued()
-		took := time.Since(began)
-		differs := f.against(got)
-		f.counts[got.verdict]++
-		if name == "content" {
-			f.content[got.verdict]++
+	names := strings.Fields(os.Getenv(fuzzNames))
+	for _, project := range fuzzProjects {
+		if len(names) > 0 && !slices.Contains(names, project.name) {
+			continue
 		}
-		t.Logf("%3d %-24s %-16s failed=%-5t %5dms %s", step, name, got.verdict, got.failed, took.Milliseconds(), got.reason)
-		if differs != "" {
-			f.wrong++
-			t.Errorf("seed %d, step %d, %s: %s: %s\n%s\n%s", seed, step, name, got.verdict, got.reason, f.git("diff", "--stat", "HEAD"), differs)
-		}
-		f.settle(got.failed)
+		t.Run(project.name, func(t *testing.T) {
+			t.Parallel()
+			for _, program := range project.needs {
+				if _, err := exec.LookPath(program); err != nil {
+					t.Fatalf("%s is not installed: scripts/peers installs it", program)
+				}
+			}
+			f := newFuzz(t, project, seed)
+			for step := range steps {
+				f.once(step)
+			}
+			f.tell(steps)
+		})
 	}
-	t.Logf("%s, seed %d: %d steps, %d wrong; verdicts %v; of content edits %v", filepath.Base(os.Getenv(fuzzProject)), seed, steps, f.wrong, f.counts, f.content)
 }
 
 // fuzz is a project that is edited at random.
 type fuzz struct {
 	*edited
+	project fuzzProject
+	seed    int
 	random  *rand.Rand
-	n       int      // of the edit, so that no two are equal
-	good    []string // commits that can be built
-	counts  map[string]int
-	content map[string]int
-	wrong   int
+	n       int               // of the edit, so that no two are equal
+	good    []string          // commits that can be built
+	broken  string            // the file that does not compile, if any
+	failed  int               // steps since the last that could be built
+	cleans  map[string]came   // of clean builds, by git's name of the work tree
+	sources map[string]string // git's names of the work trees that records are of
+	counts  fuzzCounts
 }
 
-func newFuzz(t *testing.T, seed int) *fuzz {
+// fuzzCounts counts steps by what became of them.
+type fuzzCounts struct {
+	all, c, source       map[string]int // by verdict: of all, of C files' content only, of the source
+	ours, tool, verified int            // wrong results: ours, the plain tool's too, of these found by verify
+	cleans               int
+}
+
+func newFuzz(t *testing.T, project fuzzProject, seed int) *fuzz {
 	t.Helper()
-	f := &fuzz{edited: newEdited(t), random: rand.New(rand.NewPCG(uint64(seed), 1)), counts: map[string]int{}, content: map[string]int{}}
-	if err := os.CopyFS(f.repo, os.DirFS(os.Getenv(fuzzProject))); err != nil {
+	f := &fuzz{edited: newEdited(t), project: project, seed: seed, random: rand.New(rand.NewPCG(uint64(seed), 1)), cleans: map[string]came{}, sources: map[string]string{}}
+	f.counts = fuzzCounts{all: map[string]int{}, c: map[string]int{}, source: map[string]int{}}
+	if err := os.CopyFS(f.repo, os.DirFS(filepath.Join(os.Getenv(fuzzSources), project.name))); err != nil {
 		t.Fatal(err)
 	}
-	f.write("elements/p.bst", os.Getenv(fuzzElement))
+	if project.prepare != nil {
+		project.prepare(t, f.repo)
+	}
+	f.write("elements/p.bst", project.element())
 	f.write("project.conf", "name: fuzz\nmin-version: 2.0\nelement-path: elements\n"+
 		"plugins:\n- origin: pip\n  package-name: buildstream-plugins\n  elements: [make, cmake, meson, autotools]\n")
 	f.write(".git-bst.toml", "[project]\nelement = \"p.bst\"\n[build]\nroot = \"host\"\n")
-	f.git("add", "-f", "-A")
-	f.commit("base")
-	if got, differs := f.compare(); got.failed || differs != "" {
-		t.Fatalf("the first build: failed=%t %s\n%s", got.failed, differs, got.output)
+	f.commitAll("base")
+	tree := f.tree()
+	got := f.attempt("continued", "auto")
+	if got.failed || got.files != f.cleanOf(tree).files {
+		t.Fatalf("the first build: failed=%t\n%s", got.failed, got.output)
 	}
+	f.sources[got.record] = tree
 	f.good = []string{f.git("rev-parse", "HEAD")}
 	return f
 }
 
-// against compares what came of the continued build with a clean build of the same sources.
-func (f *fuzz) against(got came) string {
+// once makes one step: edits, a build, the comparison with a clean one.
+func (f *fuzz) once(step int) {
 	f.Helper()
-	want := f.clean()
+	names := f.step()
+	tree := f.tree()
+	began := time.Now()
+	got := f.attempt("continued", "auto")
+	took := time.Since(began)
+	if got.record != "" {
+		f.sources[got.record] = tree
+	}
+	f.count(names, got.verdict)
+	f.Logf("%4d %-34s %-16s %-22s failed=%-5t %6dms %s", step, strings.Join(names, ", "), got.verdict, got.code, got.failed, took.Milliseconds(), got.reason)
+	if differs := f.against(got, f.cleanOf(tree)); differs != "" {
+		f.wrong(step, names, got, differs)
+	}
+	f.settle(got.failed)
+}
+
+// wrong reports a wrong result, and whose it is.
+func (f *fuzz) wrong(step int, names []string, got came, differs string) {
+	f.Helper()
+	about := fmt.Sprintf("%s, seed %d, step %d, %s: %s [%s] %s\n%s\n%s", f.project.name, f.seed, step, strings.Join(names, ", "), got.verdict, got.code, got.reason,
+		f.git("diff", "--stat", "HEAD"), differs)
+	shown, why := f.toolShows(got)
+	if !shown {
+		f.counts.ours++
+		f.Errorf("%s\nthe plain tool: %s", about, why)
+		return
+	}
+	f.counts.tool++
+	f.Logf("%s\nthe plain tool shows it too: %s", about, why)
+}
+
+func (f *fuzz) count(names []string, verdict string) {
+	f.counts.all[verdict]++
+	interrupted := slices.Contains(names, interruptedStep)
+	least := editsElse
+	onlyC := !interrupted
+	for _, name := range names {
+		if name == interruptedStep || name == lateStep {
+			continue
+		}
+		kind := kindOfEdit(name)
+		least, onlyC = min(least, kind), onlyC && kind == editsC
+	}
+	if onlyC {
+		f.counts.c[verdict]++
+	}
+	if least < editsElse {
+		f.counts.source[verdict]++
+	}
+}
+
+// tell prints what all steps came to.
+func (f *fuzz) tell(steps int) {
+	share := func(counts map[string]int) string {
+		total := 0
+		for _, n := range counts {
+			total += n
+		}
+		return fmt.Sprintf("%d of %d (%d %%) %v", counts["continue"]+counts["same"], total, (counts["continue"]+counts["same"])*100/max(total, 1), counts)
+	}
+	f.Logf("total %s, seed %d: %d steps, wrong: %d ours, %d the plain tool's too; %d clean builds; verdicts %v", f.project.name, f.seed, steps,
+		f.counts.ours, f.counts.tool, f.counts.cleans, f.counts.all)
+	f.Logf("total %s, seed %d: only C files' content: continued or same %s", f.project.name, f.seed, share(f.counts.c))
+	f.Logf("total %s, seed %d: source edits: continued or same %s", f.project.name, f.seed, share(f.counts.source))
+}
+
+// attempt builds and finds what came of it in the cache.
+func (f *fuzz) attempt(cache, policy string, args ...string) came {
+	f.Helper()
+	got := f.buildOnce(cache, policy, args...)
+	dir := f.store(cache)
+	if got.verdict != "skip" {
+		rec, err := f.newest(cache)
+		if err != nil {
+			f.Fatalf("%v\n%s", err, got.output)
+		}
+		got.record = rec.ID
+		if !got.failed {
+			got.files = rec.Files.String()
+		}
+		return got
+	}
+	blobs, err := cas.OpenLocal(filepath.Join(dir, "cas"), cas.Options{})
+	if err != nil {
+		f.Fatal(err)
+	}
+	entry, err := artifact.Open(filepath.Join(dir, "artifacts"), blobs).Peek(artifact.BuildRef(got.key))
+	if err != nil {
+		f.Fatalf("%v\n%s", err, got.output)
+	}
+	got.files, got.record = entry.Artifact.Files.String(), entry.Record
+	return got
+}
+
+// newest is the record of a cache's last build.
+func (f *fuzz) newest(cache string) (record.Record, error) {
+	return record.Open(filepath.Join(f.store(cache), "records")).Latest(f.Context(), record.Filter{Project: "fuzz", Element: "p.bst"})
+}
+
+// store is the folder of a cache.
+func (f *fuzz) store(cache string) string { return filepath.Join(f.dir, cache, "git-bst") }
+
+// cleansKept is how many clean builds share a cache: they learn nothing from each other.
+const cleansKept = 25
+
+// cleanOf builds the work tree with nothing to stand on, once for each content. tree is its name.
+func (f *fuzz) cleanOf(tree string) came {
+	f.Helper()
+	if known, ok := f.cleans[tree]; ok {
+		return known
+	}
+	if f.counts.cleans%cleansKept == 0 {
+		if err := os.RemoveAll(filepath.Join(f.dir, "clean")); err != nil {
+			f.Fatal(err)
+		}
+	}
+	f.counts.cleans++
+	f.cleans[tree] = f.attempt("clean", "never", "--clean")
+	return f.cleans[tree]
+}
+
+// tree is git's name of the work tree with all that is in it.
+func (f *fuzz) tree() string {
+	f.Helper()
+	index := filepath.Join(f.dir, "index")
+	data, err := os.ReadFile(filepath.Join(f.repo, ".git", "index"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		f.Fatal(err)
+	}
+	if err := os.WriteFile(index, data, 0o666); err != nil {
+		f.Fatal(err)
+	}
+	environ := f.environ
+	defer func() { f.environ = environ }()
+	f.environ = append(slices.Clone(environ), "GIT_INDEX_FILE="+index)
+	f.git("add", "-f", "-A")
+	return f.git("write-tree")
+}
+
+// against compares what came of a build with a clean one of the same sources.
+func (f *fuzz) against(got, want came) string {
+	f.Helper()
 	switch {
-	case got.failed && want.failed || got.files == want.files:
+	case got.failed && want.failed || !got.failed && !want.failed && got.files == want.files:
 		return ""
 	case got.failed:
 		return "it failed, a clean build does not:\n" + got.output
 	case want.failed:
 		return "it is built, a clean build fails:\n" + want.output
 	}
+	if f.attempt("clean", "never", "--clean").files != want.files {
+		return "two clean builds differ: the project is not reproducible"
+	}
 	return f.difference()
 }
 
-// settle commits what can be built, and goes back from what can't be.
+func (f *fuzz) commitAll(message string) {
+	f.git("add", "-f", "-A")
+	f.git("commit", "--quiet", "--allow-empty", "-m", message)
+}
+
+// mostFailed is how many steps may fail in a row.
+const mostFailed = 3
+
+// settle commits most of what can be built. What can't be stays for a while, as with a user who
+// looks for the mistake, or is given up.
 func (f *fuzz) settle(failed bool) {
 	f.Helper()
-	switch {
-	case failed && f.random.IntN(2) == 0:
-		f.git("checkout", "--quiet", "--force", f.good[len(f.good)-1])
-		f.git("clean", "-fdxq")
-	case failed: // mended by the next edits, or not
-		f.git("checkout", "--quiet", "HEAD", "--", ".")
-	default:
-		f.git("add", "-f", "-A")
-		f.commit("step")
-		f.good = append(f.good, f.git("rev-parse", "HEAD"))
-	}
-}
-
-// edits are the kinds of edit and how often each comes.
-var edits = []struct {
-	name   string
-	weight int
-	edit   func(f *fuzz)
-}{
-	{"content", 34, (*fuzz).editContent},
-	{"content, old time", 6, func(f *fuzz) { f.old(f.editSource()) }},
-	{"header", 10, (*fuzz).editHeader},
-	{"include", 5, (*fuzz).editInclude},
-	{"document", 5, func(f *fuzz) { f.touchText(f.pick("", "README", "NEWS", "LICENSE", ".md", ".rst")) }},
-	{"any file", 7, func(f *fuzz) { f.touchText(f.pick("")) }},
-	{"build file", 5, func(f *fuzz) {
-		f.touchText(f.pick("", "Makefile", "Makefile.am", "CMakeLists.txt", "meson.build", "configure.ac", ".in", ".sym"))
-	}},
-	{"add", 4, func(f *fuzz) { f.write(f.folder()+fmt.Sprintf("/added%d.c", f.n), fmt.Sprintf("int added%d;\n", f.n)) }},
-	{"delete", 4, func(f *fuzz) { f.remove(f.pick("")) }},
-	{"rename", 3, func(f *fuzz) { name := f.pick(""); f.rename(name, path.Dir(name)+"/renamed-"+path.Base(name)) }},
-	{"revert", 6, (*fuzz).revert},
-	{"branch", 6, func(f *fuzz) { f.git("checkout", "--quiet", "--force", f.good[f.random.IntN(len(f.good))]) }},
-	{"recipe", 3, (*fuzz).editRecipe},
-	{"header and source", 5, func(f *fuzz) { f.editHeader(); f.editInclude() }},
-	{"touch", 2, func(f *fuzz) { f.old(f.pick("")) }},
-}
-
-// step makes an edit, or a few at once; some builds are begun and interrupted, and some edited then.
-func (f *fuzz) step() string {
-	f.Helper()
-	name := f.edit()
-	for f.random.IntN(10) == 0 {
-		name += ", " + f.edit()
-	}
-	if f.random.IntN(8) == 0 {
-		name += ", interrupted"
-		f.interrupted(time.Duration(f.random.IntN(1500)) * time.Millisecond)
-		for f.random.IntN(2) == 0 {
-			name += ", " + f.edit()
+	if !failed {
+		f.failed = 0
+		if f.random.IntN(4) > 0 {
+			f.commitAll("step")
+			f.good = append(f.good, f.git("rev-parse", "HEAD"))
 		}
+		return
 	}
-	return name
-}
-
-func (f *fuzz) edit() string {
-	f.Helper()
-	f.n++
-	total := 0
-	for _, e := range edits {
-		total += e.weight
+	if f.failed++; f.failed < mostFailed && (f.broken != "" || f.random.IntN(2) == 0) {
+		return
 	}
-	at := f.random.IntN(total)
-	for _, e := range edits {
-		if at -= e.weight; at < 0 {
-			e.edit(f)
-			return e.name
-		}
-	}
-	panic("unreachable")
-}
-
-// files lists the project's files below a folder whose names end so, or all.
-func (f *fuzz) files(below string, ends ...string) []string {
-	f.Helper()
-	var found []string
-	for _, name := range strings.Fields(f.git("ls-files", "--cached", "--", ".", ":!elements", ":!project.conf", ":!.git-bst.toml")) {
-		info, err := os.Lstat(f.path(name))
-		ending := len(ends) == 0 || slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(name, end) })
-		if err == nil && info.Mode().IsRegular() && ending && strings.HasPrefix(name, below) {
-			found = append(found, name)
-		}
-	}
-	return found
-}
-
-// pick picks a file at random; any one where there is none that ends so.
-func (f *fuzz) pick(below string, ends ...string) string {
-	f.Helper()
-	found := f.files(below, ends...)
-	if len(found) == 0 {
-		found = f.files("")
-	}
-	return found[f.random.IntN(len(found))]
-}
-
-// source picks a C file that is likely to be built: not an example nor a test.
-func (f *fuzz) source(ending string) string {
-	f.Helper()
-	for range 20 {
-		name := f.pick("", ending)
-		unlikely := func(part string) bool { return strings.Contains(name, part) }
-		if !slices.ContainsFunc([]string{"test", "example", "contrib", "fuzz", "bench", "apps/", "build/"}, unlikely) {
-			return name
-		}
-	}
-	return f.pick("", ending)
-}
-
-func (f *fuzz) editContent() { f.editSource() }
-
-// editSource changes what a C file compiles to.
-func (f *fuzz) editSource() string {
-	f.Helper()
-	name := f.source(".c")
-	f.write(name, f.unmarked(name)+f.mark(name))
-	return name
-}
-
-// editHeader changes what all that include a header compile to.
-func (f *fuzz) editHeader() {
-	f.Helper()
-	name := f.source(".h")
-	text := f.unmarked(name)
-	at := strings.LastIndex(text, "\n#endif")
-	if at < 0 {
-		at = len(text)
-	}
-	f.write(name, text[:at]+f.mark(name)+text[at:])
-}
-
-// mark is a line that changes what a file compiles to; unmarked is a file's text without one.
-func (f *fuzz) mark(name string) string {
-	return fmt.Sprintf("\nstatic const int fuzz_%s __attribute__((used)) = %d;", identifier(name), f.n)
-}
-
-func (f *fuzz) unmarked(name string) string {
-	f.Helper()
-	text := f.read(name)
-	if at := strings.Index(text, "\nstatic const int fuzz_"); at >= 0 {
-		end := strings.IndexByte(text[at:], ';')
-		text = text[:at] + text[at+end+1:]
-	}
-	return text
-}
-
-// editInclude lets a C file include one more header that lies beside it.
-func (f *fuzz) editInclude() {
-	f.Helper()
-	name := f.source(".c")
-	f.write(name, f.read(name)+fmt.Sprintf("\n#include \"%s\"\n", path.Base(f.pick(path.Dir(name)+"/", ".h"))))
-}
-
-func identifier(name string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '_'
-	}, strings.ToLower(name))
-}
-
-// touchText appends a line that may matter or not: a comment in most languages.
-func (f *fuzz) touchText(name string) { f.write(name, f.read(name)+fmt.Sprintf("# %d\n", f.n)) }
-
-// folder picks one in which there are C files.
-func (f *fuzz) folder() string { return path.Dir(f.source(".c")) }
-
-// revert takes some files back to what they were in an earlier step.
-func (f *fuzz) revert() {
-	f.Helper()
-	from := f.good[f.random.IntN(len(f.good))]
-	changed := strings.Fields(f.git("diff", "--name-only", "--diff-filter=M", from))
-	for _, name := range changed {
-		if f.random.IntN(2) == 0 {
-			f.git("checkout", "--quiet", from, "--", name)
-		}
-	}
-}
-
-// editRecipe changes what is not the source: an environment variable or the last phase.
-func (f *fuzz) editRecipe() {
-	f.Helper()
-	lines := slices.DeleteFunc(strings.SplitAfter(f.read("elements/p.bst"), "\n"), func(line string) bool { return strings.Contains(line, "FUZZ") })
-	text := strings.Join(lines, "")
+	f.failed, f.broken = 0, ""
+	to := "HEAD"
 	if f.random.IntN(2) == 0 {
-		text = strings.Replace(text, "environment:\n", fmt.Sprintf("environment:\n  FUZZ: %d\n", f.random.IntN(3)), 1)
-	} else {
-		text = strings.Replace(text, "variables:\n", fmt.Sprintf("variables:\n  strip-binaries: 'true FUZZ %d'\n", f.random.IntN(3)), 1)
+		to = f.good[len(f.good)-1]
 	}
-	f.write("elements/p.bst", text)
+	f.git("read-tree", "--reset", "-u", to)
+	f.git("clean", "-fdxq")
+}
+
+// Names of what happens within a step.
+const (
+	interruptedStep = "interrupted"
+	lateStep        = "built before"
+)
+
+// interrupt begins a build and ends it at a random moment, as Ctrl-C or a session's end does.
+func (f *fuzz) interrupt() string {
+	f.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		f.Fatal(err)
+	}
+	cmd := exec.Command(program, "build")
+	cmd.Dir = f.repo
+	cmd.Env = append(slices.Concat(f.environ, f.settings("continued", "auto")), killPlan+"=never 0 0s "+filepath.Join(f.dir, "stage"))
+	signal := []os.Signal{syscall.SIGINT, syscall.SIGTERM}[f.random.IntN(2)]
+	after := time.Duration(f.random.IntN(3000)) * time.Millisecond
+	tree := f.tree()
+	if err := cmd.Start(); err != nil {
+		f.Fatal(err)
+	}
+	timer := time.AfterFunc(after, func() { _ = cmd.Process.Signal(signal) })
+	defer timer.Stop()
+	err = cmd.Wait()
+	if rec, err := f.newest("continued"); err == nil && f.sources[rec.ID] == "" {
+		f.sources[rec.ID] = tree
+	}
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return lateStep
+	case errors.As(err, &exit) && exit.ExitCode() == exitInterrupted:
+		return interruptedStep
+	case errors.As(err, &exit) && exit.ExitCode() == exitBuildFailed:
+		return lateStep
+	case errors.As(err, &exit) && exit.ExitCode() == -1: // before it could catch a signal
+		return interruptedStep
+	}
+	f.Fatalf("git-bst build, interrupted: %v", errors.Join(err, context.Cause(f.Context())))
+	return ""
 }
