@@ -186,7 +186,7 @@ func (a *app) printArtifact(info artifactInfo) {
 	if rec == nil {
 		return
 	}
-	line("made", fmt.Sprintf("%s, %s, on %s", rec.Started.Local().Format(time.DateTime), rec.Trust.How, rec.Trust.Where))
+	line("made", rec.Started.Local().Format(time.DateTime)+", "+trustText(*rec))
 	line("because", rec.Reason.Text)
 	line("took", ui.FormatDuration(rec.Duration))
 	if rec.Facts.Commit != "" {

@@ -247,20 +247,15 @@ func how(step plan.Step) record.How {
 // state is kept like a success's: a later build may start from it.
 func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 	rec := c.rec
-	last := c.last
-	rec.BuildTree, rec.Times, rec.InstallTree, rec.InstallTimes = last.BuildTree, last.BuildTimes, last.InstallTree, last.InstallTimes
-	rec.Tmp, rec.Shm, rec.Special, rec.Log = last.Tmp, last.Shm, last.Special, last.Log
 	ran := Built{Ran: phasesRun(*rec)}
 	var failure *Failure
 	var doubt *doubtError
 	if errors.As(err, &doubt) {
 		return Built{}, err // the clean build that follows has a record of its own
 	}
-	traced, traceErr := c.saveTrace(detached(ctx))
-	if traceErr != nil {
-		return Built{}, errors.Join(err, traceErr)
+	if noteErr := c.note(ctx); noteErr != nil {
+		return Built{}, errors.Join(err, noteErr)
 	}
-	rec.Trace = traced
 	switch {
 	case err == nil:
 		rec.Result = record.Success
@@ -268,7 +263,7 @@ func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 	case errors.As(err, &failure):
 		failure.Record = rec.ID
 		rec.Result = failure.Result
-		rec.Failure = record.Failure{Phase: failure.Phase, Command: failure.Command, LogPath: failure.Log, ExitCode: failure.ExitCode, Signal: int(unix.SignalNum(failure.Signal))}
+		rec.Failure = failureOf(failure)
 	case ctx.Err() != nil:
 		rec.Result = record.Interrupted
 	default:
@@ -278,4 +273,19 @@ func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 		return ran, errors.Join(err, putErr)
 	}
 	return ran, err
+}
+
+// note puts into the record what the chain left, a failure's too: a later build may start from it.
+func (c *chain) note(ctx context.Context) error {
+	rec, last := c.rec, c.last
+	rec.BuildTree, rec.Times, rec.InstallTree, rec.InstallTimes = last.BuildTree, last.BuildTimes, last.InstallTree, last.InstallTimes
+	rec.Tmp, rec.Shm, rec.Special, rec.Log = last.Tmp, last.Shm, last.Special, last.Log
+	var err error
+	rec.Trace, err = c.saveTrace(detached(ctx))
+	return err
+}
+
+// failureOf describes a failure for its record.
+func failureOf(f *Failure) record.Failure {
+	return record.Failure{Phase: f.Phase, Command: f.Command, LogPath: f.Log, ExitCode: f.ExitCode, Signal: int(unix.SignalNum(f.Signal))}
 }

@@ -67,6 +67,9 @@ func (s *Session) sameButSource(ctx context.Context, rec record.Record, job buil
 	if rec.BuildTree.IsZero() || rec.SourceTree.IsZero() {
 		return false
 	}
+	if withdrawn, err := s.env.IsWithdrawn(ctx, rec); err != nil || withdrawn {
+		return false // rule 34
+	}
 	old, err := cas.Get(ctx, s.cas, rec.Parts.PreImage)
 	if err != nil {
 		return false

@@ -117,6 +117,14 @@ func (s *Session) phaseCached(ctx context.Context, key string) bool {
 func (s *Session) attempt(ctx context.Context, rec record.Record) (plan.Attempt, error) {
 	attempt := plan.Attempt{Record: rec.ID, Success: rec.Result == record.Success, Replayable: rec.Replayable()}
 	if attempt.Success {
+		withdrawn, err := s.env.IsWithdrawn(ctx, rec)
+		if err != nil {
+			return attempt, err
+		}
+		if withdrawn {
+			attempt.Success = false
+			return attempt, nil
+		}
 		missing, err := tree.Missing(ctx, s.cas, rec.Files)
 		attempt.Success = err == nil && len(missing) == 0
 		return attempt, nil

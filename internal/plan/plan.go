@@ -45,6 +45,7 @@ const (
 	CodePhasesCached       Code = "phases-cached"
 	CodeAsked              Code = "asked-clean"
 	CodeSoftReset          Code = "soft-reset"
+	CodeVerify             Code = "asked-verify"
 	CodeFirst              Code = "never-built"
 	CodeChanged            Code = "inputs-changed"
 	CodeClock              Code = "clock-behind"

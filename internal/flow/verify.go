@@ -1,0 +1,255 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/build"
+	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/tree"
+)
+
+// ErrNotVerified: a clean build did not give what is in the cache.
+var ErrNotVerified = errors.New("not verified")
+
+// codeWithdrawn is the reason of a withdrawal, in its tombstone.
+const codeWithdrawn = "verify-differs"
+
+// Comparison is what verifying an element came to.
+type Comparison string
+
+// The comparisons.
+const (
+	Verified        Comparison = "verified"         // a clean build gave the same files
+	Withdrawn       Comparison = "withdrawn"        // two clean builds agreed on something else
+	NotReproducible Comparison = "not-reproducible" // two clean builds differ, so nothing is known
+)
+
+// Difference is a path at which an artifact differs from a clean build.
+type Difference struct {
+	Path   string
+	Change tree.Op // from the artifact to the clean build
+	// Unstable: the clean builds differ there from each other too.
+	Unstable bool
+}
+
+// Verification is what verifying one element came to.
+type Verification struct {
+	Element string
+	Key     string // strict key, or the key of the artifact
+	Result  Comparison
+	How     record.How // how what was compared had been made
+	Record  string     // of the clean build, where its result is kept
+	Differs []Difference
+	Failure *build.Failure // of the clean builds, where what is in the cache had been built
+	// Withdrawn are the builds that were withdrawn: this one, and what came of it.
+	Withdrawn []record.Record
+}
+
+// Verify builds elements clean, beside what is in the cache and with no cache for what is built (rule
+// 35), and compares. A difference that a second clean build confirms withdraws what is there and all
+// that came of it, and puts the clean result in its place (rule 34). ErrNotVerified unless all are
+// equal; ErrNotCached for an element whose artifact is not here.
+func (s *Session) Verify(ctx context.Context, elements []string, report func(Verification)) error {
+	if err := s.config.CheckTrust(); err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	g, err := s.loadToPlan(ctx, elements)
+	if err != nil {
+		return err
+	}
+	if err := s.resolveAll(ctx, g); err != nil {
+		return err
+	}
+	if err := s.chooseSandbox(ctx); err != nil {
+		return err
+	}
+	var all []error
+	for _, element := range g.project.Targets {
+		found, err := s.verifyOne(ctx, g, g.nodes[element])
+		if found.Result != "" {
+			report(found)
+		}
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("verify %s: %w", element.Name, err)
+		if !errors.Is(err, ErrNotVerified) {
+			return errors.Join(append(all, err)...)
+		}
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// resolveAll looks up every element that the targets need, to be built too.
+func (s *Session) resolveAll(ctx context.Context, g *graph) error {
+	for _, element := range g.project.Order {
+		if _, _, err := s.resolve(ctx, g, g.nodes[element], Asked{}); err != nil {
+			return fmt.Errorf("plan %s: %w", element.Name, err)
+		}
+	}
+	return nil
+}
+
+func (s *Session) verifyOne(ctx context.Context, g *graph, n *node) (Verification, error) {
+	name := n.element.Name
+	for _, dep := range n.element.BuildScope() {
+		if g.isBuilt(g.nodes[dep]) == nil {
+			err := fmt.Errorf("%w: artifact of %s, which it is built on", ErrNotCached, dep.Name)
+			return Verification{}, hint.Addf(err, "to build it: git bst build %s", dep.Name)
+		}
+	}
+	if g.isBuilt(n) == nil {
+		return Verification{}, hint.Addf(fmt.Errorf("%w: there is nothing to compare with", ErrNotCached), "to build it: git bst build %s", name)
+	}
+	if reason := s.blocked(ctx, g, n); reason != nil {
+		if _, _, err := s.unblock(ctx, g, n, Asked{}, *reason); err != nil {
+			return Verification{}, err
+		}
+	}
+	job, err := s.job(ctx, g, n)
+	if err != nil {
+		return Verification{}, err
+	}
+	if err := s.ensureSources(ctx, n); err != nil {
+		return Verification{}, err
+	}
+	unlock, err := s.env.Lock(ctx, job)
+	if err != nil {
+		return Verification{}, err
+	}
+	defer unlock()
+	stored, err := s.artifactAt(ctx, job.Refs[0])
+	if err != nil {
+		return Verification{}, err
+	}
+	if stored == nil {
+		return Verification{}, hint.Addf(fmt.Errorf("%w: it was removed meanwhile", ErrNotCached), "to build it: git bst build %s", name)
+	}
+	return s.verify(ctx, job, *stored)
+}
+
+// verify compares one artifact with a clean build, under the job's lock.
+func (s *Session) verify(ctx context.Context, job build.Job, stored artifact.Entry) (Verification, error) {
+	found := Verification{Element: job.Element, Key: job.Refs[0].Key}
+	if rec, err := s.env.Records.Get(ctx, stored.Record); err == nil {
+		found.How = rec.Trust.How
+	}
+	if err := s.readWhole(ctx, stored.Artifact.Files); err != nil {
+		return found, err
+	}
+	first, err := s.env.Rebuild(ctx, job)
+	if err != nil {
+		return found, err
+	}
+	if first.Failure == nil && first.Files == stored.Artifact.Files {
+		rec, err := s.env.Confirm(ctx, job, stored, first)
+		if err != nil {
+			return found, err
+		}
+		found.Result, found.Record = Verified, rec.ID
+		return found, nil
+	}
+	s.env.Report(build.Event{Kind: build.EventNote, Element: job.Element, Lines: []string{"the clean build differs: once more, to be sure"}})
+	second, err := s.env.Rebuild(ctx, job)
+	if err != nil {
+		return found, err
+	}
+	if found.Differs, err = s.differences(ctx, stored.Artifact.Files, first, second); err != nil {
+		return found, err
+	}
+	if (first.Failure == nil) != (second.Failure == nil) || first.Files != second.Files {
+		found.Result = NotReproducible
+		return found, fmt.Errorf("%w: two clean builds differ: it is not reproducible, so nothing was withdrawn", ErrNotVerified)
+	}
+	return s.withdraw(ctx, job, stored, second, found)
+}
+
+// withdraw takes back what two clean builds agree not to give, and keeps what they give.
+func (s *Session) withdraw(ctx context.Context, job build.Job, stored artifact.Entry, made build.Rebuilt, found Verification) (Verification, error) {
+	var err error
+	text := fmt.Sprintf("%d paths differ from what two clean builds gave", len(found.Differs))
+	if made.Failure != nil {
+		text = "two clean builds failed: " + made.Failure.Summary()
+	}
+	found.Withdrawn, err = s.env.Withdraw(ctx, job, stored, record.Reason{Code: codeWithdrawn, Text: text})
+	if err != nil {
+		return found, err
+	}
+	found.Result = Withdrawn
+	built, err := s.env.Replace(ctx, job, made)
+	if err != nil {
+		return found, err
+	}
+	found.Record, found.Failure = built.Record, made.Failure
+	if made.Failure != nil {
+		found.Record = made.Failure.Record
+		err := fmt.Errorf("%w: a clean build fails, so what was there is withdrawn: %w: %w", ErrNotVerified, ErrBuildFailed, made.Failure)
+		return found, s.hintFailure(err, made.Failure)
+	}
+	err = fmt.Errorf("%w: it differs from what two clean builds gave, which took its place", ErrNotVerified)
+	return found, err
+}
+
+// readWhole reads all files of a tree, which compares each with its digest: a damaged one is put
+// aside, so that the clean build brings it anew.
+func (s *Session) readWhole(ctx context.Context, root digest.Digest) error {
+	if root.IsZero() {
+		return nil
+	}
+	return tree.Walk(ctx, s.cas, root, func(_ string, e tree.Entry) error {
+		if e.Kind != tree.KindFile {
+			return nil
+		}
+		reader, err := s.cas.Open(ctx, e.Digest)
+		if err != nil {
+			if errors.Is(err, cas.ErrCorrupt) || errors.Is(err, cas.ErrNotFound) {
+				return nil
+			}
+			return err
+		}
+		_, err = io.Copy(io.Discard, reader)
+		if err := errors.Join(err, reader.Close()); err != nil && !errors.Is(err, cas.ErrCorrupt) {
+			return err
+		}
+		return nil
+	})
+}
+
+// differences lists where an artifact differs from a clean build, and of these where that differs
+// from a second one.
+func (s *Session) differences(ctx context.Context, stored digest.Digest, first, second build.Rebuilt) ([]Difference, error) {
+	made := first
+	if first.Failure != nil {
+		made = second
+	}
+	if made.Failure != nil {
+		return nil, nil
+	}
+	changes, err := tree.Compare(ctx, s.cas, stored, made.Files)
+	if err != nil {
+		return nil, err
+	}
+	unstable := map[string]bool{}
+	if first.Failure == nil && second.Failure == nil {
+		between, err := tree.Compare(ctx, s.cas, first.Files, second.Files)
+		if err != nil {
+			return nil, err
+		}
+		for _, change := range between {
+			unstable[change.Path] = true
+		}
+	}
+	var list []Difference
+	for _, change := range changes {
+		list = append(list, Difference{Path: change.Path, Change: change.Op, Unstable: unstable[change.Path]})
+	}
+	return list, nil
+}
