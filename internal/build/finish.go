@@ -29,7 +29,7 @@ func (e *Env) finish(ctx context.Context, job Job, rec record.Record, phases []r
 		return Built{}, err
 	}
 	e.reach(StageArtifact)
-	if _, err := e.Artifacts.Put(ctx, job.Refs, made, rec.ID); err != nil {
+	if _, err := e.Artifacts.Put(ctx, job.refs(rec.Trust), made, rec.ID); err != nil {
 		return Built{}, fmt.Errorf("store the artifact: %w", err)
 	}
 	e.reach(StageEnd)

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"slices"
 	"time"
 
 	"github.com/git-bst/git-bst/internal/artifact"
@@ -35,6 +36,15 @@ type Job struct {
 	Warm string
 	// Base is the earlier build from which it may be continued; nil without.
 	Base *ContinuedBase
+}
+
+// refs are the names under which a result of this trust is stored: the weak one, which is there for
+// BuildStream only, wants better than what was built on an old tree (rule 12).
+func (j Job) refs(trust record.Trust) []artifact.Ref {
+	if trust.How == record.Clean || trust.How == record.Resumed {
+		return j.Refs
+	}
+	return slices.DeleteFunc(slices.Clone(j.Refs), func(ref artifact.Ref) bool { return ref.Key == j.Weak && j.Weak != j.Strict })
 }
 
 // HostRoot is what a build on the host's system sees of it.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/git-bst/git-bst/internal/build"
@@ -21,68 +21,128 @@ import (
 // maxLog bounds what is read of a failed build's log to find what it was writing.
 const maxLog = 4 << 20
 
-// base finds the earlier build of the element that a build with another source may be continued
-// from: the nearest usable one whose other inputs are equal (rule 14). nil when there is none, when
-// it was not asked for, or when the result would have BuildStream's own name, which only a clean
-// build is given for now.
-func (s *Session) base(ctx context.Context, n *node, job build.Job, phases []plan.Phase) (*build.ContinuedBase, error) {
-	if s.config.Build.Continue != "auto" || job.Strict != "" || !stagesSources(n.recipe) || s.config.Build.Sandbox == sandbox.None.String() {
-		return nil, nil
-	}
-	records, err := s.env.Records.List(ctx, record.Filter{Project: job.Project, Element: job.Element, Limit: compared}, nil)
-	if err != nil {
-		return nil, err
-	}
-	var bases []plan.Base
-	var candidates []plan.Candidate
-	near := math.MaxInt32
-	kept := records[:0]
-	for _, rec := range records {
-		if !s.sameButSource(ctx, rec, job) {
-			continue
-		}
-		base, err := s.baseOf(ctx, rec)
-		if err != nil {
-			return nil, err
-		}
-		candidate := plan.Candidate{Record: rec.ID, Success: rec.Result == record.Success, Usable: base.Usable() == nil}
-		if candidate.Usable {
-			distance, err := tree.Distance(ctx, s.cas, rec.SourceTree, job.Source, near)
-			if err != nil {
-				candidate.Usable = false // its source is no longer here
-			}
-			near, candidate.Distance = min(near, distance+1), int64(distance)
-		}
-		kept, bases, candidates = append(kept, rec), append(bases, base), append(candidates, candidate)
-	}
-	best := plan.Nearest(candidates)
-	if best < 0 {
-		return nil, nil
-	}
-	return s.against(ctx, kept[best], bases[best], job, phases)
+// bases is how many of an element's newest builds are looked at as bases: a day of failed attempts
+// must not hide the last good one.
+const bases = 64
+
+// far is the number of differing files from which on it does not matter how many there are.
+const far = 100_000
+
+// standing is an earlier build as a base, as far as it was looked at.
+type standing struct {
+	rec      record.Record
+	base     plan.Base
+	distance int
+	why      *plan.Reason // why it can't be the base; nil when it may
+	looked   bool         // base and why are those of baseOf
 }
 
-// sameButSource reports whether a record's build had the job's inputs but for the source (rule 14).
-func (s *Session) sameButSource(ctx context.Context, rec record.Record, job build.Job) bool {
-	if rec.BuildTree.IsZero() || rec.SourceTree.IsZero() {
-		return false
+// base finds the earlier build of the element that a build with another source may be continued
+// from: the nearest usable one whose other inputs are equal (rule 14). nil when there is none, or
+// when nothing is to be continued.
+func (s *Session) base(ctx context.Context, n *node, job build.Job, facts *plan.Facts) (*build.ContinuedBase, error) {
+	if facts.Asked.FromScratch() || !s.continues(n) {
+		return nil, nil
+	}
+	records, err := s.env.Records.List(ctx, record.Filter{Project: job.Project, Element: job.Element, Limit: bases}, nil)
+	if err != nil || len(records) == 0 || !mayContinue(n, records[0], facts.Asked) {
+		return nil, err
+	}
+	best, err := s.nearest(ctx, s.standings(ctx, records, job))
+	if err != nil || best == nil {
+		return nil, err
+	}
+	return s.against(ctx, best.rec, best.base, job, facts.Phases)
+}
+
+// continues reports whether an element's builds may be continued at all.
+func (s *Session) continues(n *node) bool {
+	return s.config.Build.Continue == "auto" && stagesSources(n.recipe) && s.config.Build.Sandbox != sandbox.None.String()
+}
+
+// mayContinue reports whether a result on an old tree may have the element's name: where that is
+// BuildStream's (a strict key) only for who works on the element, in its work tree or by trying a
+// failed build again. It carries the trust that it has.
+func mayContinue(n *node, newest record.Record, asked plan.Asked) bool {
+	return n.strict() == "" || n.fromWorkTree() || asked.Retry && newest.Result != record.Success
+}
+
+// standings lists the earlier builds, the newest first, with how far their sources are from the
+// job's. Whether they are usable is not looked at yet: that costs more.
+func (s *Session) standings(ctx context.Context, records []record.Record, job build.Job) []*standing {
+	all := make([]*standing, len(records))
+	for i, rec := range records {
+		one := &standing{rec: rec, why: s.otherInputs(ctx, rec, job)}
+		if one.why == nil {
+			var err error
+			if one.distance, err = tree.Distance(ctx, s.cas, rec.SourceTree, job.Source, far); err != nil {
+				one.why = &plan.Reason{Code: plan.CodeBaseSource, Text: "the source in its build tree is no longer here"}
+			}
+		}
+		all[i] = one
+	}
+	return all
+}
+
+// nearest returns the one to continue from; nil when none is usable. It looks at the nearest first.
+func (s *Session) nearest(ctx context.Context, all []*standing) (*standing, error) {
+	for {
+		var candidates []plan.Candidate
+		for _, one := range all {
+			candidates = append(candidates, plan.Candidate{Record: one.rec.ID, Success: one.rec.Result == record.Success, Usable: one.why == nil, Distance: int64(one.distance)})
+		}
+		best := plan.Nearest(candidates)
+		if best < 0 {
+			return nil, nil
+		}
+		if err := s.look(ctx, all[best]); err != nil {
+			return nil, err
+		}
+		if all[best].why == nil {
+			return all[best], nil
+		}
+	}
+}
+
+// look finds out whether an earlier build is usable as a base.
+func (s *Session) look(ctx context.Context, one *standing) error {
+	if one.looked || one.why != nil {
+		return nil
+	}
+	var err error
+	one.base, err = s.baseOf(ctx, one.rec)
+	one.looked, one.why = true, one.base.Usable()
+	return err
+}
+
+// otherInputs says why a record's build had not the job's inputs but for the source (rule 14); nil
+// when it had.
+func (s *Session) otherInputs(ctx context.Context, rec record.Record, job build.Job) *plan.Reason {
+	if rec.BuildTree.IsZero() {
+		return &plan.Reason{Code: plan.CodeBaseGone, Text: "it left no build tree"}
+	}
+	if rec.SourceTree.IsZero() {
+		return &plan.Reason{Code: plan.CodeBaseSource, Text: "it is not known which source is in its build tree"}
 	}
 	if withdrawn, err := s.env.IsWithdrawn(ctx, rec); err != nil || withdrawn {
-		return false // rule 34
+		return &plan.Reason{Code: plan.CodeBaseWithdrawn, Text: "its result was withdrawn"}
 	}
 	old, err := cas.Get(ctx, s.cas, rec.Parts.PreImage)
 	if err != nil {
-		return false
+		return &plan.Reason{Code: plan.CodeChanged, Text: "what its inputs were is no longer here"}
 	}
-	differs := keys.Differs(old, job.Chain.PreImage)
-	return slices.Equal(differs, []string{"source"}) || len(differs) == 0
+	differs := slices.DeleteFunc(keys.Differs(old, job.Chain.PreImage), func(part string) bool { return part == "source" })
+	if len(differs) > 0 {
+		return &plan.Reason{Code: plan.CodeChanged, Text: "other inputs differ: " + strings.Join(differs, ", ")}
+	}
+	return nil
 }
 
 // baseOf describes an earlier build as the rules want it.
 func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, error) {
 	base := plan.Base{
 		Record: rec.ID, Result: rec.Result, Signal: syscall.Signal(rec.Failure.Signal), Source: rec.SourceTree.String(), SameRoot: true,
-		Unjudged: rec.Verdict == string(plan.Continue) && rec.Result != record.Success,
+		Unjudged: s.unjudged(ctx, rec),
 		Trace:    build.LoadTrace(ctx, s.cas, rec.Trace),
 	}
 	if noop, ok := base.Trace.Phase(build.ProbePhase); ok && noop.Ended {
@@ -103,6 +163,16 @@ func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, err
 		})
 	}
 	return base, nil
+}
+
+// unjudged reports whether a build was continued with changes of which nobody asked in the end
+// whether all that depends on them was built (rule 23).
+func (s *Session) unjudged(ctx context.Context, rec record.Record) bool {
+	if rec.Verdict != string(plan.Continue) || rec.Result == record.Success {
+		return false
+	}
+	from, err := s.env.Records.Get(ctx, rec.Base)
+	return err != nil || from.SourceTree != rec.SourceTree
 }
 
 // emptied reports whether a build left nothing in a folder.
@@ -138,7 +208,7 @@ func (s *Session) against(ctx context.Context, rec record.Record, base plan.Base
 	if err != nil {
 		return nil, err
 	}
-	found := &build.ContinuedBase{Record: rec, Changes: changes, Case: plan.Case{Base: base, Changes: asked, Phases: phases}}
+	found := &build.ContinuedBase{Record: rec, Changes: changes, Case: plan.Case{Base: base, Changes: asked, Phases: phases, Strict: job.Strict != ""}}
 	if found.Case.Unread() {
 		if err := build.MarkCopied(ctx, s.cas, rec.Files, rec.BuildTree, found.Case.Changes); err != nil {
 			return nil, err

@@ -33,10 +33,12 @@ type node struct {
 	work    *workTree // the open workspace that it is built from; nil without
 	// softReset is the id of a request to build it clean; "" without.
 	softReset string
-	onHost    bool // its files depend on the host's system: no strict key is used (rule 10)
-	built     *build.Built
-	state     string // for show
-	buildKey  string
+	// inTree: its sources are files of the repository where the user stands.
+	inTree   bool
+	onHost   bool // its files depend on the host's system: no strict key is used (rule 10)
+	built    *build.Built
+	state    string // for show
+	buildKey string
 }
 
 // graph is a loaded project with its elements named.
@@ -166,7 +168,7 @@ func (s *Session) addNode(ctx context.Context, g *graph, element *project.Elemen
 	if err != nil {
 		return err
 	}
-	n := &node{element: element, recipe: made, sources: identities}
+	n := &node{element: element, recipe: made, sources: identities, inTree: s.ofRepository(element)}
 	if err := s.findWork(ctx, g, n); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/digest"
@@ -53,6 +54,18 @@ func (s *Session) inPlace(ctx context.Context, element *project.Element, src pro
 	}
 	return root, nil
 }
+
+// ofRepository reports whether an element is built from files of the repository where the user
+// stands: in place, or from another local source there.
+func (s *Session) ofRepository(element *project.Element) bool {
+	if _, err := relative(s.repo.TopLevel(), element.Project.Dir); err != nil {
+		return false
+	}
+	return slices.ContainsFunc(element.Sources, func(src project.Source) bool { return src.Kind == "local" })
+}
+
+// fromWorkTree reports whether n's source is what the user is at work on, not one that is fetched.
+func (n *node) fromWorkTree() bool { return n.inTree || n.work != nil }
 
 // notBuilt are the paths of a project that are no part of what it builds, below its folder.
 func notBuilt(loaded *project.Project) []string {

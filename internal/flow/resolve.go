@@ -102,7 +102,7 @@ func (s *Session) lookUp(ctx context.Context, g *graph, n *node, job *build.Job,
 	if facts.Previous, err = s.previous(ctx, *job); err != nil {
 		return err
 	}
-	if job.Base, err = s.base(ctx, n, *job, facts.Phases); err != nil || job.Base == nil {
+	if job.Base, err = s.base(ctx, n, *job, facts); err != nil || job.Base == nil {
 		return err
 	}
 	facts.Base = &job.Base.Case
@@ -130,6 +130,7 @@ func (s *Session) attempt(ctx context.Context, rec record.Record) (plan.Attempt,
 		return attempt, nil
 	}
 	failure := build.Failure{Result: rec.Result, ExitCode: rec.Failure.ExitCode, Signal: unix.SignalName(syscall.Signal(rec.Failure.Signal))}
+	attempt.Continued = rec.Result == record.Failed && rec.Verdict == string(plan.Continue)
 	attempt.Summary = strings.TrimSpace(rec.Failure.Phase + " " + failure.Summary())
 	return attempt, nil
 }

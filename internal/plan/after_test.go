@@ -29,6 +29,33 @@ func TestRule13RetryContinues(t *testing.T) {
 	}
 }
 
+// Rule 23: what failed on an old tree is built clean when it is asked for again, whatever is nearest.
+func TestRule23FailedContinuedIsBuiltClean(t *testing.T) {
+	doubtful := plan.Attempt{Record: "doubtful", Summary: "build failed with exit code 2", Continued: true}
+	facts := plan.Facts{Phases: phases(false, false, false), Base: &plan.Case{Base: base(), Changes: []plan.Change{content("a.c")}, Phases: phases(false, false, false)}}
+	for _, test := range []struct {
+		name     string
+		attempts []plan.Attempt
+		cached   bool
+		retry    bool
+		verdict  plan.Verdict
+		code     plan.Code
+	}{
+		{"asked again", []plan.Attempt{doubtful}, false, false, plan.Clean, plan.CodeFailedContinued},
+		{"asked again with --retry", []plan.Attempt{doubtful}, false, true, plan.Clean, plan.CodeFailedContinued},
+		{"a configured tree is exact", []plan.Attempt{doubtful}, true, false, plan.Resume, plan.CodePhasesCached},
+		{"failed clean since", []plan.Attempt{failure, doubtful}, false, false, plan.Failed, plan.CodeEqualPartsFailed},
+		{"failed clean since, tried again", []plan.Attempt{failure, doubtful}, false, true, plan.Continue, plan.CodeContinue},
+		{"succeeded since", []plan.Attempt{success, doubtful}, false, false, plan.Promote, plan.CodeEqualParts},
+		{"interrupted", []plan.Attempt{{Record: "stopped"}}, false, false, plan.Continue, plan.CodeContinue},
+	} {
+		facts.Attempts, facts.Asked.Retry, facts.Phases[0].Cached = test.attempts, test.retry, test.cached
+		if got := plan.Make(facts); got.Verdict != test.verdict || got.Reason.Code != test.code {
+			t.Errorf("%s: %+v", test.name, got)
+		}
+	}
+}
+
 func TestMakeWithBase(t *testing.T) {
 	one := func(change plan.Change) *plan.Case {
 		return &plan.Case{Base: base(), Changes: []plan.Change{change}, Phases: phases(false, false, false)}

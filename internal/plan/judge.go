@@ -30,6 +30,7 @@ type Case struct {
 	Policies    Policies
 	Clock       Clock
 	Reconfigure bool // --reconfigure: configure runs again on the old tree
+	Strict      bool // the result gets BuildStream's own name
 }
 
 // Judgement is what the rules say about a Case: Same, Continue or Clean.
@@ -75,6 +76,7 @@ var cleanRules = []rule{
 	{number: 18, code: CodeCountsAsRead, each: (*Case).countsAsRead},
 	{number: 20, code: CodeBuildSystem, each: (*Case).buildSystem},
 	{number: 20, code: CodeBuildSystem, each: (*Case).untriable},
+	{number: 23, code: CodeOutputs, each: (*Case).severalOutputs},
 	{number: 21, code: CodeClock, of: (*Case).clockBehind},
 	{number: 21, code: CodeClockCoarse, of: (*Case).clockCoarse},
 }
@@ -93,8 +95,10 @@ func Judge(c Case) Judgement {
 	if reason := c.Base.Usable(); reason != nil {
 		return clean(15, reason.Code, "", reason.Text)
 	}
+	asked := c
+	asked.Changes = c.asked()
 	for _, r := range cleanRules {
-		if found := r.find(&c); found != nil {
+		if found := r.find(&asked); found != nil {
 			return clean(r.number, r.code, found.path, found.text)
 		}
 	}
@@ -187,13 +191,45 @@ func (c *Case) same() string {
 	if b.Result != record.Success || !b.Artifact || b.Source == "" || !b.SameRoot || !b.Trace.Complete() || len(c.Changes) == 0 || c.Reconfigure {
 		return ""
 	}
-	for _, change := range c.Changes {
+	for _, change := range c.asked() {
 		used := b.Trace.Uses(change.Path) != 0 || c.listed(change)
 		if !change.plain() || used || change.Copied || change.Rewritten || matches(c.Policies.ConfigureInputs, change.Path) != "" {
 			return ""
 		}
 	}
 	return "the build never opened what changed: " + c.names()
+}
+
+// asked are the changes of which the rules are asked: all but those in a .git folder of which no
+// build opened or listed anything. There, additions are unread too: commits add objects.
+func (c *Case) asked() []Change {
+	hidden := func(change Change) bool { return c.inUnreadGit(change.Path) }
+	if !slices.ContainsFunc(c.Changes, hidden) {
+		return c.Changes
+	}
+	return slices.DeleteFunc(slices.Clone(c.Changes), hidden)
+}
+
+// inUnreadGit reports whether a path is in a .git folder into which the whole chain never looked.
+func (c *Case) inUnreadGit(name string) bool {
+	const folder = ".git/"
+	at := 0
+	if !strings.HasPrefix(name, folder) {
+		if at = strings.Index(name, "/"+folder) + 1; at == 0 {
+			return false
+		}
+	}
+	if c.untraced() != nil {
+		return false
+	}
+	git := name[:at+len(folder)-1]
+	for _, phase := range c.Base.Trace.Phases {
+		within := func(used trace.Path) bool { return used.Uses != 0 && strings.HasPrefix(used.Name, git+"/") }
+		if phase.Uses(git) != 0 || slices.ContainsFunc(phase.Paths, within) {
+			return false
+		}
+	}
+	return true
 }
 
 // listed reports whether a phase listed the folder that the changed file is in.

@@ -172,6 +172,28 @@ func TestRule18Same(t *testing.T) {
 	})
 }
 
+// Rule 9: commits and tags join the parts only where the build asks for them.
+func TestRule9GitNeverLookedInto(t *testing.T) {
+	commit := []plan.Change{content(".git/HEAD"), {Path: ".git/index", Op: plan.Content, Empty: true}, added(".git/objects/aa"), deleted("sub/.git/refs/x")}
+	used := func(uses trace.Use, name string) func(c *plan.Case) {
+		return func(c *plan.Case) {
+			c.Base.Trace.Phases[1].Paths = append([]trace.Path{{Name: name, Uses: uses}}, c.Base.Trace.Phases[1].Paths...)
+		}
+	}
+	checkJudge(t, []judgeTest{
+		{"a commit", 18, commit, nil, plan.Same, plan.CodeUnread, "the build never opened what changed: .git/HEAD, .git/index, .git/objects/aa and 1 more"},
+		{"a commit of a file that is built", 22, append(commit[:len(commit):len(commit)], content("a.c")), nil, plan.Continue, plan.CodeContinue, ""},
+		{"a commit and an added file", 19, append(commit[:len(commit):len(commit)], added("b.c")), nil, plan.Clean, plan.CodeAdded, "b.c was added"},
+		{"git describe", 19, commit, used(trace.Opened, ".git/packed-refs"), plan.Clean, plan.CodeAdded, ""},
+		{"git describe, nothing but content changed", 22, commit[:1], used(trace.Opened, ".git/HEAD"), plan.Continue, plan.CodeContinue, ""},
+		{"ls .git", 19, commit, used(trace.Listed, ".git"), plan.Clean, plan.CodeAdded, ""},
+		{"a trace with gaps", 19, commit, func(c *plan.Case) { c.Base.Trace.AddGap(trace.GapOverflow) }, plan.Clean, plan.CodeAdded, ""},
+		{"not traced at all", 19, commit, func(c *plan.Case) { c.Base.Trace = trace.Trace{} }, plan.Clean, plan.CodeAdded, ""},
+		{".gitignore is no such file", 19, []plan.Change{added(".gitignore")}, nil, plan.Clean, plan.CodeAdded, ""},
+		{".git itself", 19, []plan.Change{added(".git")}, nil, plan.Clean, plan.CodeAdded, ""},
+	})
+}
+
 func TestRule19AddsAndDeletes(t *testing.T) {
 	allow := func(patterns ...string) func(c *plan.Case) {
 		return func(c *plan.Case) { c.Policies.Allowed = patterns }
@@ -204,6 +226,8 @@ func TestRule20Readers(t *testing.T) {
 		{"the build tree holds another version", 20, []plan.Change{{Path: "a.c", Op: plan.Content, Rewritten: true}}, nil, plan.Clean, plan.CodeBuildWrote, ""},
 		{"make's own file of any name", 20, []plan.Change{content("rules.mk")}, nil, plan.Clean, plan.CodeBuildSystem, ""},
 		{"named by the project", 20, []plan.Change{content("a.c")}, func(c *plan.Case) { c.Policies.ConfigureInputs = []string{"a.c"} }, plan.Clean, plan.CodeConfigureInput, ""},
+		{"several outputs under a strict name", 23, []plan.Change{content("late.txt")}, func(c *plan.Case) { c.Strict = true }, plan.Clean, plan.CodeOutputs, ""},
+		{"a compiled file under a strict name", 22, []plan.Change{content("a.c")}, func(c *plan.Case) { c.Strict = true }, plan.Continue, plan.CodeContinue, ""},
 		{"nothing to try without changes", 20, []plan.Change{content("late.txt")}, func(c *plan.Case) { c.Base.Noop, c.Phases = nil, append(c.Phases[:1:1], c.Phases[2]) }, plan.Clean, plan.CodeBuildSystem, ""},
 		{"--reconfigure", 22, []plan.Change{content("configure.ac")}, func(c *plan.Case) { c.Reconfigure = true }, plan.Continue, plan.CodeReconfigure, ""},
 		{"--reconfigure of what was rewritten", 20, []plan.Change{content("Makefile")}, func(c *plan.Case) { c.Reconfigure = true }, plan.Clean, plan.CodeBuildWrote, ""},

@@ -66,6 +66,7 @@ const (
 	CodeBaseConfigure  Code = "base-not-configured" //
 	CodeBaseConfigures Code = "configures-late"     //
 	CodeBaseUnjudged   Code = "base-unjudged"       //
+	CodeBaseWithdrawn  Code = "base-withdrawn"      // 34
 	CodeBaseSource     Code = "base-source-unknown" // 17
 	CodeClockCoarse    Code = "clock-coarse"        // 21
 	CodeNoTrace        Code = "not-traced"          // 16
@@ -85,6 +86,8 @@ const (
 	CodeDistrustWrote   Code = "continued-wrote-source" //
 	CodeDistrustTrace   Code = "continued-untraced"     //
 	CodeDistrustReaders Code = "continued-uncountable"  //
+	CodeOutputs         Code = "several-outputs"        // before anything runs
+	CodeFailedContinued Code = "failed-continued"       // asked for again
 )
 
 // Reason says why a verdict was reached.
@@ -106,6 +109,8 @@ type Attempt struct {
 	Success    bool
 	Replayable bool   // the failure is the element's own (rule 31)
 	Summary    string // of a failure: "install failed with exit code 2"
+	// Continued: it failed on an old build tree, which may be the cause.
+	Continued bool
 }
 
 // Previous is the newest build of this element that had other parts: what it is compared with.
@@ -167,7 +172,7 @@ func Make(facts Facts) Step {
 
 // decide handles an element whose inputs are known and whose artifact is not here.
 func decide(facts Facts, step Step) Step {
-	failed := -1
+	failed, doubtful := -1, false
 	for i, attempt := range facts.Attempts {
 		if attempt.Success {
 			step.Verdict, step.Record = Promote, attempt.Record
@@ -177,6 +182,7 @@ func decide(facts Facts, step Step) Step {
 		if attempt.Replayable && failed < 0 {
 			failed = i
 		}
+		doubtful = doubtful || attempt.Continued && failed < 0
 	}
 	if failed >= 0 && !facts.Asked.Retry {
 		attempt := facts.Attempts[failed]
@@ -185,6 +191,9 @@ func decide(facts Facts, step Step) Step {
 		return step
 	}
 	n := cachedPrefix(facts.Phases)
+	if doubtful { // rule 23: what failed on an old tree is built clean when it is asked for again
+		facts.Base = nil
+	}
 	var judged *Judgement
 	if facts.Base != nil {
 		j := Judge(*facts.Base)
@@ -201,6 +210,9 @@ func decide(facts Facts, step Step) Step {
 		return step
 	}
 	step.Verdict, step.Reason = Clean, cleanReason(facts, failed >= 0)
+	if doubtful && failed < 0 {
+		step.Reason = Reason{CodeFailedContinued, "these inputs failed on an old build tree, so they are built clean"}
+	}
 	if judged != nil && judged.Verdict == Clean && step.Reason.Code == CodeChanged {
 		step.Reason = judged.Reason
 	}

@@ -148,6 +148,15 @@ func (c *Case) countsAsRead(change Change) string {
 	return what + change.Path + " changed, and no trace shows who asked for it"
 }
 
+// severalOutputs: what is made of such a file may be several files of which the build system knows
+// one. A strict name waits for a verification then, which is a clean build.
+func (c *Case) severalOutputs(change Change) string {
+	if !c.Strict || IsCompiled(change.Path) || c.uses(change, false)&trace.Opened == 0 {
+		return ""
+	}
+	return change.Path + " changed, of which several files may be made, and the result is to have BuildStream's own name"
+}
+
 // untriable: where there is no build phase nothing can be tried without changes (see
 // Judgement.Probe), and all that there is runs in full anyway.
 func (c *Case) untriable(change Change) string {
