@@ -55,7 +55,7 @@ type summaryInfo struct {
 	Millis   int64          `json:"duration_ms"`
 }
 
-func (a *app) printSummary(report flow.Report) {
+func summaryOf(report flow.Report) summaryInfo {
 	info := summaryInfo{Schema: "git-bst.summary", Version: 1, Verdicts: map[string]int{}, Skipped: report.Skipped, Millis: report.Took.Milliseconds()}
 	for _, outcome := range report.Outcomes {
 		if !outcome.Failed && !outcome.Interrupted {
@@ -71,6 +71,11 @@ func (a *app) printSummary(report flow.Report) {
 			info.Stopped = append(info.Stopped, outcome.Step.Element)
 		}
 	}
+	return info
+}
+
+func (a *app) printSummary(report flow.Report) {
+	info := summaryOf(report)
 	if a.json {
 		_ = writeJSONLine(a.stdout, info)
 		return

@@ -47,6 +47,7 @@ func commands() []command {
 		artifactCommand(),
 		sourceCommand(),
 		treeCommand(),
+		hooksCommand(),
 		cacheCommand(),
 		configCommand(),
 		trustCommand(),
@@ -55,6 +56,7 @@ func commands() []command {
 		versionCommand(),
 		helpCommand(),
 		completeCommand(),
+		hookCommand(),
 		manCommand(),
 	}
 }

@@ -35,6 +35,7 @@ type Config struct {
 	Log     Log
 	UI      UI
 	Fetch   Fetch
+	Hooks   Hooks
 
 	values  map[string]Value
 	request Request
@@ -81,6 +82,13 @@ type UI struct {
 type Fetch struct {
 	Jobs    int   // downloads at once
 	MaxSize int64 // bytes of one download; 0: no limit
+}
+
+// Hooks is about what git's hooks start.
+type Hooks struct {
+	Policy   string            // build, promote, map or off
+	Branches map[string]string // policies by pattern of the branch
+	Older    string            // drop or last
 }
 
 // Value is one setting as it holds, for people.

@@ -100,6 +100,12 @@ func (c *Config) set(s Setting, r raw, home string) error {
 		return setNumber(&c.Fetch.Jobs, text, "")
 	case "fetch.max-size":
 		return setSize(&c.Fetch.MaxSize, text)
+	case "hooks.branches":
+		c.Hooks.Branches = maps.Clone(r.table)
+	case "hooks.older":
+		return setChoice(&c.Hooks.Older, text, s)
+	case "hooks.policy":
+		return setChoice(&c.Hooks.Policy, text, s)
 	case "log.lines":
 		return setNumber(&c.Log.Lines, text, "")
 	case "project.element":

@@ -49,8 +49,11 @@ type Options struct {
 	Found   *gitint.Found // the repository at Dir, when it is known already; may be nil
 	HTTP    *http.Client  // for downloads, with the user's proxies; nil: without
 	Emit    func(build.Event)
-	Now     func() time.Time
-	Stage   func(build.Stage) // for tests; see build.Env
+	// Revision is the commit whose content stands for the work tree's, a workspace's too; "" for the
+	// work tree itself.
+	Revision string
+	Now      func() time.Time
+	Stage    func(build.Stage) // for tests; see build.Env
 	// Standing is the workspace in which Dir is: then the project is the workspace's. nil for none.
 	Standing *workspace.Standing
 }
@@ -189,13 +192,23 @@ func (s *Session) snapshot(ctx context.Context) (gitint.Snapshot, error) {
 	s.snapMu.Lock()
 	defer s.snapMu.Unlock()
 	if s.snap == nil {
-		snap, err := s.repo.WorkTree(ctx)
+		read, what := s.repo.WorkTree, "the work tree"
+		if rev := s.options.Revision; rev != "" && s.options.Standing == nil {
+			read, what = func(ctx context.Context) (gitint.Snapshot, error) { return s.repo.Commit(ctx, rev) }, "commit "+rev
+		}
+		snap, err := read(ctx)
 		if err != nil {
-			return gitint.Snapshot{}, fmt.Errorf("read the work tree: %w", err)
+			return gitint.Snapshot{}, fmt.Errorf("read %s: %w", what, err)
 		}
 		s.snap = &snap
 	}
 	return *s.snap, nil
+}
+
+// Map reads the work tree, so that the digests of what is in it are known from then on.
+func (s *Session) Map(ctx context.Context) error {
+	_, err := s.snapshot(ctx)
+	return err
 }
 
 // chooseSandbox finds out what this machine allows, once a session.

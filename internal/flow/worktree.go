@@ -146,7 +146,11 @@ func (s *Session) readWork(ctx context.Context, g *graph, n *node) error {
 	if w.repo, err = gitint.Open(ctx, w.Dir(), options); err != nil {
 		return err
 	}
-	if w.snap, err = w.repo.WorkTree(ctx); err != nil {
+	read := w.repo.WorkTree
+	if rev := s.options.Revision; rev != "" && s.standsIn(w.ID) {
+		read = func(ctx context.Context) (gitint.Snapshot, error) { return w.repo.Commit(ctx, rev) }
+	}
+	if w.snap, err = read(ctx); err != nil {
 		return err
 	}
 	if w.root, err = s.workRoot(ctx, w, wanted); err != nil {

@@ -22,8 +22,8 @@ timed() {
 	took=$(((end - start) / 1000))
 }
 
-# units FILE...: C files compiled, by what automake and libtool print for each.
-units() { cat "$@" 2>/dev/null | grep -cE '^ +CC |libtool: compile: ' || :; }
+# units FILE...: objects compiled, those for static and shared libraries of one file being one.
+units() { cat "$@" /dev/null | { grep -E '(^|libtool: compile: +)(gcc|cc) .* -c ' || :; } | grep -oE -- '-o [^ ]+\.o( |$)' | sed 's|\.libs/||' | sort -u | wc -l; }
 
 # newer_logs DIR: the logs that were written since the marker.
 newer_logs() { find "$1" -type f -newer "$work/marker" 2>/dev/null; }
@@ -60,7 +60,7 @@ theirs() {
 hand() {
 	bwrap --ro-bind "$work/sysroot" / --dev /dev --proc /proc --tmpfs /tmp --unshare-all --die-with-parent \
 		--bind "$work/hand" /buildstream/bench/curl.bst --bind "$work/hand-install" /buildstream-install --chdir /buildstream/bench/curl.bst \
-		--clearenv --setenv PATH /usr/bin:/bin:/usr/sbin:/sbin --setenv HOME /tmp --setenv LC_ALL C --setenv TZ UTC sh -e -c "$1"
+		--clearenv --setenv PATH /usr/bin:/bin:/usr/sbin:/sbin --setenv HOME /tmp --setenv LC_ALL C --setenv TZ UTC --setenv V 1 sh -e -c "$1"
 }
 
 floor() {
