@@ -16,6 +16,7 @@ import (
 	"github.com/git-bst/git-bst/internal/flow"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/ui"
+	"github.com/git-bst/git-bst/internal/workspace"
 )
 
 // completeCommand answers the shells' completion scripts. It runs nothing but git, prints nothing
@@ -163,6 +164,8 @@ func (a *app) completeArgument(cc *cli.Context, place parsePlace) []string {
 		return a.elementNames(cc, place.args)
 	case "RECORD":
 		return a.recordNames(cc)
+	case "ELEMENT|DIR":
+		return a.workspaceNames(cc)
 	case "KEY":
 		return config.Keys()
 	case "COMMAND":
@@ -211,6 +214,19 @@ func (a *app) commitNames(cc *cli.Context) []string {
 	return strings.Fields(string(out))
 }
 
+// workspaceNames lists the elements that have workspaces.
+func (a *app) workspaceNames(cc *cli.Context) []string {
+	if _, err := a.looseSettings(cc); err != nil || a.found == nil {
+		return nil // what can't be read does not complete
+	}
+	var names []string
+	for _, known := range workspace.Names(a.found.GitDir()) {
+		names = append(names, known.Element+"\t"+known.Top)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // maxNames ends the listing of a folder that is no project's after all.
 const maxNames = 50_000
 
@@ -226,6 +242,9 @@ func (a *app) elementNames(cc *cli.Context, named []string) []string {
 		return nil
 	}
 	project := filepath.Join(where.top, filepath.FromSlash(settings.Project.Path))
+	if a.standing != nil {
+		project, settings.Project.Path = a.standing.ProjectDir, "."
+	}
 	for dir := a.dir; settings.Project.Path == "" && dir != where.top && dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
 		if _, err := os.Stat(filepath.Join(dir, "project.conf")); err == nil {
 			project = dir

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"time"
@@ -49,7 +51,16 @@ func (a *app) open(cc *cli.Context) (*flow.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return flow.Open(cc.Context, a.flowOptions(settings, nil))
+	session, err := flow.Open(cc.Context, a.flowOptions(settings, nil))
+	return session, a.sure(err)
+}
+
+// sure says, where there is no project, why the workspace in which the user may be is none.
+func (a *app) sure(err error) error {
+	if a.unsure != nil && errors.Is(err, flow.ErrNoProject) {
+		return fmt.Errorf("use this workspace: %w", a.unsure)
+	}
+	return err
 }
 
 // openToBuild opens the session for a command that builds or fetches. close must be called; it
@@ -63,7 +74,7 @@ func (a *app) openToBuild(cc *cli.Context) (session *flow.Session, done func(), 
 	session, err = flow.Open(cc.Context, a.flowOptions(settings, printer))
 	if err != nil {
 		stop()
-		return nil, nil, err
+		return nil, nil, a.sure(err)
 	}
 	return session, func() { session.Close(); stop() }, nil
 }

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/flow"
 	"github.com/git-bst/git-bst/internal/ui"
+	"github.com/git-bst/git-bst/internal/workspace"
 )
 
 func workspaceCommand() command {
@@ -204,32 +207,84 @@ func workspaceClose() command {
 	return command{
 		name: "close", help: "build an element from its sources again", args: "[ELEMENT|DIR]", max: 1,
 		about: "Forgets a workspace, the one in which you are when none is named. Its work tree stays as it is, and its builds stay in the cache: " +
-			"opened again, it goes on where it ended.",
-		examples: []string{"git bst workspace close gtk.bst"},
-		action: func(a *app, cc *cli.Context) error {
-			session, done, err := a.openToBuild(cc)
-			if err != nil {
-				return err
-			}
-			closed, err := session.CloseWorkspaces(cc.Context, cc.Args().First())
-			done()
-			if err != nil {
-				return err
-			}
-			for _, known := range closed {
-				a.talk("git-bst: %s is built from its sources again; %s stays as it is", ui.Safe(known.Element), ui.Safe(known.Dir()))
-			}
-			return nil
+			"opened again, it goes on where it ended.\n\n" +
+			"With --remove, the work tree is removed too, unless something would be lost with it: changed, untracked or ignored files, stashes, " +
+			"commits that no remote has, in submodules too. Then nothing is done, and what there is is listed.",
+		examples: []string{"git bst workspace close gtk.bst", "git bst workspace close --remove ../gtk"},
+		flags: []cli.Flag{
+			&cli.BoolFlag{Name: "remove", Usage: "remove the work tree, if nothing would be lost with it"},
 		},
+		action: runWorkspaceClose,
 	}
+}
+
+func runWorkspaceClose(a *app, cc *cli.Context) error {
+	name, remove := cc.Args().First(), cc.Bool("remove")
+	session, done, err := a.openToBuild(cc)
+	if err != nil {
+		if name == "" && !remove && a.unsure != nil {
+			return a.disown(cc)
+		}
+		return err
+	}
+	closing := session.CloseWorkspaces
+	if remove {
+		closing = session.RemoveWorkspaces
+	}
+	closed, err := closing(cc.Context, name)
+	done()
+	if err != nil {
+		return err
+	}
+	for _, known := range closed {
+		rest := "; " + known.Dir() + " stays as it is"
+		if remove {
+			rest = "; " + known.Top + " is removed"
+		}
+		if err := a.printClosed(known.Workspace, rest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// disown forgets workspaces in which the user is and that their project does not know.
+func (a *app) disown(cc *cli.Context) error {
+	here := a.find(cc.Context, a.dir)
+	dir, err := filepath.EvalSymlinks(a.dir)
+	if err != nil || here == nil {
+		return a.unsure
+	}
+	gone, err := workspace.Disown(cc.Context, workspace.Place{Top: here.TopLevel(), GitDir: here.GitDir()}, dir)
+	if err != nil {
+		return err
+	}
+	for _, w := range gone {
+		if err := a.printClosed(w, "; "+w.Dir()+" stays as it is"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printClosed(w workspace.Workspace, rest string) error {
+	if a.json {
+		return writeJSONLine(a.stdout, workspaceInfo{Schema: "git-bst.workspace", Version: 1, ID: w.ID, Element: w.Element, Folder: w.Dir(),
+			WorkTree: w.Top, Origin: string(w.Origin), Options: w.Options, Commit: w.Commit, State: "closed", Opened: w.Opened})
+	}
+	a.talk("git-bst: %s is built from its sources again%s", ui.Safe(w.Element), ui.Safe(rest))
+	return nil
 }
 
 func workspaceReset() command {
 	return command{
-		name: "reset", help: "have the next build start clean", args: "[ELEMENT|DIR]", max: 1,
-		about: "With --soft, the next build of the workspace starts clean, so configure runs; your files stay as they are. It holds until a build " +
-			"has left a result of its own. Elements that are built in place can be reset softly too.",
-		examples: []string{"git bst workspace reset --soft", "git bst workspace reset --soft gtk.bst"},
+		name: "reset", help: "bring a work tree back to what was opened, or have the next build start clean", args: "[ELEMENT|DIR]", max: 1,
+		about: "Brings the work tree back to the commit at which it was opened. Nothing is lost: everything that is not as it was, ignored files and " +
+			"what is in submodules too, is first renamed into a folder beside it, DIR.reset-TIME; commits and what was staged get refs below " +
+			"refs/bst/reset; branches and stashes stay. Of a workspace in a sub-directory only that is reset, and HEAD stays where it is.\n\n" +
+			"With --soft, all files stay as they are, and only the next build starts clean, so configure runs. It holds until a build has " +
+			"left a result of its own. Elements that are built in place can be reset softly too.",
+		examples: []string{"git bst workspace reset", "git bst workspace reset --soft", "git bst workspace reset --soft gtk.bst"},
 		flags: []cli.Flag{
 			&cli.BoolFlag{Name: "soft", Usage: "keep all files: only the next build starts clean"},
 		},
@@ -237,18 +292,63 @@ func workspaceReset() command {
 	}
 }
 
+// resetInfo is a reset with --json.
+type resetInfo struct {
+	Schema  string   `json:"schema"`
+	Version int      `json:"version"`
+	Element string   `json:"element"`
+	Folder  string   `json:"folder,omitempty"`
+	Soft    bool     `json:"soft,omitempty"`
+	Aside   string   `json:"aside,omitempty"`
+	Moved   int      `json:"moved,omitempty"`
+	Refs    []string `json:"refs,omitempty"`
+	Left    string   `json:"left_branch,omitempty"`
+}
+
 func runWorkspaceReset(a *app, cc *cli.Context) error {
 	session, done, err := a.openToBuild(cc)
 	if err != nil {
 		return err
 	}
-	elements, err := session.SoftReset(cc.Context, cc.Args().First())
+	if cc.Bool("soft") {
+		elements, err := session.SoftReset(cc.Context, cc.Args().First())
+		done()
+		for _, name := range elements {
+			if a.json {
+				err = errors.Join(err, writeJSONLine(a.stdout, resetInfo{Schema: "git-bst.reset", Version: 1, Element: name, Soft: true}))
+				continue
+			}
+			a.talk("git-bst: the next build of %s starts clean", ui.Safe(name))
+		}
+		return err
+	}
+	reset, err := session.ResetWorkspace(cc.Context, cc.Args().First())
 	done()
 	if err != nil {
 		return err
 	}
-	for _, name := range elements {
-		a.talk("git-bst: the next build of %s starts clean", ui.Safe(name))
+	return a.printReset(reset)
+}
+
+func (a *app) printReset(reset flow.Reset) error {
+	if a.json {
+		return writeJSONLine(a.stdout, resetInfo{Schema: "git-bst.reset", Version: 1, Element: reset.Element, Folder: reset.Dir(), Aside: reset.Aside,
+			Moved: reset.Moved, Refs: reset.Refs, Left: reset.Left})
 	}
+	if reset.Aside == "" && len(reset.Refs) == 0 {
+		a.talk("git-bst: %s is as it was opened", ui.Safe(reset.Dir()))
+		return nil
+	}
+	if reset.Aside != "" {
+		fmt.Fprintln(a.stdout, ui.Safe(reset.Aside))
+		a.talk("git-bst: what differed is in %s: %d files and folders", ui.Safe(reset.Aside), reset.Moved)
+	}
+	for _, ref := range reset.Refs {
+		a.talk("git-bst: kept as %s", ui.Safe(ref))
+	}
+	if reset.Left != "" {
+		a.talk("git-bst: branch %s stays as it is; to go back to it: git switch %s", ui.Safe(reset.Left), ui.Safe(reset.Left))
+	}
+	a.talk("git-bst: %s is as it was opened", ui.Safe(reset.Dir()))
 	return nil
 }

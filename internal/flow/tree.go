@@ -89,12 +89,20 @@ func wrongKind(entry tree.Entry, wanted, ifFile, ifDir string) error {
 	return fmt.Errorf("%w: it is a symbolic link to %q, not a %s", tree.ErrInvalid, entry.Target, wanted)
 }
 
+// hereRepo returns the repository where the user stands: in a workspace that is not the project's.
+func (s *Session) hereRepo(ctx context.Context) (*gitint.Repo, error) {
+	if s.options.Standing == nil {
+		return s.repo, nil
+	}
+	return gitint.Open(ctx, s.options.Dir, s.gitOptions(nil))
+}
+
 // ensure has the tree's files in the cache: git's are fetched into it only when they are needed.
 func (s *Session) ensure(ctx context.Context, t NamedTree) error {
 	if t.snapshot == nil {
 		return nil
 	}
-	return s.repo.Ensure(ctx, *t.snapshot, t.Root)
+	return t.repo.Ensure(ctx, *t.snapshot, t.Root)
 }
 
 // CheckOut writes a tree into a folder that is empty or does not exist; withGit as for artifacts.

@@ -128,7 +128,7 @@ func (s *Session) ensureSides(ctx context.Context, old, next NamedTree, changes 
 		}
 		root, err := tree.Apply(ctx, s.cas, digest.Empty, files)
 		if err == nil {
-			err = s.repo.Ensure(ctx, *side.tree.snapshot, root)
+			err = side.tree.repo.Ensure(ctx, *side.tree.snapshot, root)
 		}
 		if err != nil {
 			return err

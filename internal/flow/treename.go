@@ -24,6 +24,7 @@ type NamedTree struct {
 	Dirty     bool
 	Times     digest.Digest // of a build tree: the blob of its files' times
 	snapshot  *gitint.Snapshot
+	repo      *gitint.Repo // the snapshot's
 }
 
 // Tree finds a tree by its name:
@@ -152,18 +153,22 @@ func (s *Session) gitTree(ctx context.Context, name string) (NamedTree, error) {
 	if s.repo == nil {
 		return NamedTree{}, hint.Add(gitint.ErrNoRepository, "outside of a repository, name it digest:HASH/SIZE")
 	}
-	take := func(ctx context.Context) (gitint.Snapshot, error) { return s.repo.Commit(ctx, name) }
+	repo, err := s.hereRepo(ctx)
+	if err != nil {
+		return NamedTree{}, err
+	}
+	take := func(ctx context.Context) (gitint.Snapshot, error) { return repo.Commit(ctx, name) }
 	switch name {
 	case "work", "worktree":
-		take = s.repo.WorkTree
+		take = repo.WorkTree
 	case "index":
-		take = s.repo.Index
+		take = repo.Index
 	}
 	snapshot, err := take(ctx)
 	if err != nil {
 		return NamedTree{}, err
 	}
 	return NamedTree{
-		Root: snapshot.Staged, Canonical: snapshot.Canonical, OID: snapshot.OID, Commit: snapshot.Commit, Dirty: snapshot.Dirty, snapshot: &snapshot,
+		Root: snapshot.Staged, Canonical: snapshot.Canonical, OID: snapshot.OID, Commit: snapshot.Commit, Dirty: snapshot.Dirty, snapshot: &snapshot, repo: repo,
 	}, nil
 }

@@ -198,6 +198,9 @@ func (m gitMirror) cloneTo(ctx context.Context, gitDir, dir string) error {
 	if err := made.renameBranches(ctx); err != nil {
 		return err
 	}
+	if err := made.noteTags(ctx); err != nil {
+		return err
+	}
 	for _, setting := range [][2]string{{"remote.origin.url", m.url}, {"remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"}} {
 		if _, err := made.git(ctx, "config", setting[0], setting[1]); err != nil {
 			return err
@@ -205,6 +208,37 @@ func (m gitMirror) cloneTo(ctx context.Context, gitDir, dir string) error {
 	}
 	return nil
 }
+
+// clonedFile lists, in a clone's git directory, the tags that it began with, "OID NAME" a line, and the
+// commit that was checked out, as "OID HEAD": what is no work of the user's.
+var clonedFile = filepath.Join("bst", "cloned")
+
+func (m gitMirror) noteTags(ctx context.Context) error {
+	out, err := m.git(ctx, "for-each-ref", "--format=%(objectname) %(refname)", "refs/tags")
+	if err != nil {
+		return err
+	}
+	return writeFiles(m.dir, map[string]string{filepath.ToSlash(clonedFile): string(out)})
+}
+
+// ClonedTags returns the tags that a repository made by Clone began with, by their full names; none for
+// other repositories.
+func ClonedTags(gitDir string) map[string]string {
+	text, err := os.ReadFile(filepath.Join(gitDir, clonedFile))
+	if err != nil {
+		return nil
+	}
+	tags := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if id, name, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
+			tags[name] = id
+		}
+	}
+	return tags
+}
+
+// ClonedCommit returns the commit that Clone checked out in a repository of its; "" for others.
+func ClonedCommit(gitDir string) string { return ClonedTags(gitDir)["HEAD"] }
 
 // renameBranches turns the branches of a bare clone into origin's.
 func (m gitMirror) renameBranches(ctx context.Context) error {
@@ -234,8 +268,20 @@ func (m gitMirror) checkoutAt(ctx context.Context, commit string, detached bool)
 	if _, err := m.git(ctx, args...); err != nil {
 		return err
 	}
+	if err := appendLine(filepath.Join(m.dir, clonedFile), commit+" HEAD\n"); err != nil {
+		return err
+	}
 	_, err := m.git(ctx, "read-tree", "--reset", "-u", "HEAD")
 	return err
+}
+
+func appendLine(file, line string) error {
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(line)
+	return errors.Join(err, f.Close())
 }
 
 // cloneModules makes the submodules where git keeps them: below "modules" in the git directory that

@@ -190,3 +190,54 @@ func confirm(ctx context.Context, w *Workspace) error {
 	})
 	return nil
 }
+
+// In returns the workspaces of a work tree, whether their projects know them or not.
+func In(place Place) ([]Workspace, error) {
+	s, err := readState(place)
+	return s.Workspaces, err
+}
+
+// Disown takes the workspaces in whose folder dir is out of the work tree's own file, of several folders
+// those of the nearest, and leaves their projects alone. It returns them. It is for those that At does not
+// believe.
+func Disown(ctx context.Context, place Place, dir string) ([]Workspace, error) {
+	all, err := In(place)
+	if err != nil {
+		return nil, err
+	}
+	var nearest []Workspace
+	for _, w := range all {
+		if _, err := Below(w.Dir(), dir); err != nil {
+			continue
+		}
+		if len(nearest) > 0 && len(w.Dir()) > len(nearest[0].Dir()) {
+			nearest = nil
+		}
+		if len(nearest) == 0 || nearest[0].Dir() == w.Dir() {
+			nearest = append(nearest, w)
+		}
+	}
+	if len(nearest) == 0 {
+		return nil, nil
+	}
+	return nearest, changeState(ctx, place.GitDir, func(s *state) error {
+		s.Workspaces = slices.DeleteFunc(s.Workspaces, func(other Workspace) bool {
+			return slices.ContainsFunc(nearest, func(w Workspace) bool { return w.ID == other.ID })
+		})
+		return nil
+	})
+}
+
+// Names returns the workspaces that a project's registry names, as far as it tells, without looking at
+// them: elements and work trees, for completion.
+func Names(gitDir string) []Workspace {
+	r, err := readRegistry(gitDir)
+	if err != nil {
+		return nil
+	}
+	var list []Workspace
+	for _, e := range r.Workspaces {
+		list = append(list, Workspace{ID: e.ID, Element: e.Element, Folder: e.Inside, Top: e.Top, GitDir: e.GitDir})
+	}
+	return list
+}
