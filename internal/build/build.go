@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/git-bst/git-bst/internal/action"
+	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/fsx"
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/record"
@@ -259,7 +260,11 @@ func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 	switch {
 	case err == nil:
 		rec.Result = record.Success
-		return e.finish(ctx, c.job, *rec, rec.Phases)
+		built, err := e.finish(ctx, c.job, *rec, rec.Phases)
+		if _, known := e.Records.Get(detached(ctx), rec.ID); err != nil && known != nil {
+			e.fault(ctx, c.job, *rec, err)
+		}
+		return built, err
 	case errors.As(err, &failure):
 		failure.Record = rec.ID
 		rec.Result = failure.Result
@@ -267,6 +272,7 @@ func (e *Env) end(ctx context.Context, c *chain, err error) (Built, error) {
 	case ctx.Err() != nil:
 		rec.Result = record.Interrupted
 	default:
+		e.fault(ctx, c.job, *rec, err)
 		return Built{}, err
 	}
 	if putErr := e.putRecord(detached(ctx), c.job, *rec); putErr != nil {
@@ -288,4 +294,19 @@ func (c *chain) note(ctx context.Context) error {
 // failureOf describes a failure for its record.
 func failureOf(f *Failure) record.Failure {
 	return record.Failure{Phase: f.Phase, Command: f.Command, LogPath: f.Log, ExitCode: f.ExitCode, Signal: int(unix.SignalNum(f.Signal))}
+}
+
+// fault puts an attempt on record that ended through no fault of the element's: by an error of ours
+// or the machine's. It is never replayed and never a base (rules 15, 31). Where not even a record
+// can be written, the error itself is all there is to tell.
+func (e *Env) fault(ctx context.Context, job Job, rec record.Record, err error) {
+	rec.Result, rec.Artifact = record.Machine, digest.Digest{}
+	rec.Failure = record.Failure{Text: err.Error()}
+	if errors.Is(err, ErrClock) {
+		return // it is built clean at once, which is on record
+	}
+	if ctx.Err() != nil {
+		rec.Result = record.Interrupted
+	}
+	_ = e.putRecord(detached(ctx), job, rec)
 }

@@ -46,7 +46,8 @@ type Config struct {
 type Cache struct {
 	Dir            string // absolute
 	Budget         Budget
-	KeepBuildTrees string // auto, always or never
+	KeepBuildTrees string        // auto, always or never
+	KeepFailed     time.Duration // of trees of builds that did not succeed; 0: like those of others
 }
 
 // Build is about running an element's commands.

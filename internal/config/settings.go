@@ -70,6 +70,7 @@ func Settings() []Setting {
 		{Key: "cache.budget", Form: Share, Default: "10%", Consent: Asked, Doc: "How large the cache may become; a percentage is of the disk that it is on."},
 		{Key: "cache.dir", Form: Path, Consent: Asked, Doc: "Where builds are kept; by default $XDG_CACHE_HOME/git-bst."},
 		{Key: "cache.keep-buildtrees", Form: Choice, Default: "auto", Choices: []string{"auto", "always", "never"}, Doc: "Whether build trees are kept in artifacts; auto keeps those of failed builds, as BuildStream does."},
+		{Key: "cache.keep-failed", Form: Duration, Default: "336h", Doc: "How long the build trees of builds that did not succeed are kept, as far as there is room."},
 		{Key: "fetch.jobs", Form: Count, Default: "4", Doc: "How many sources are downloaded at once."},
 		{Key: "fetch.max-size", Form: Size, Default: "8G", Consent: Asked, Doc: "How large one downloaded source may be."},
 		{Key: "hooks.branches", Form: Table, Consent: Asked, Doc: "What git's hooks do for branches: patterns such as wip/* with a policy as in hooks.policy; the first that matches counts."},

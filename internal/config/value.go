@@ -96,6 +96,8 @@ func (c *Config) set(s Setting, r raw, home string) error {
 		return setFolder(&c.Cache.Dir, text, home)
 	case "cache.keep-buildtrees":
 		return setChoice(&c.Cache.KeepBuildTrees, text, s)
+	case "cache.keep-failed":
+		return setDuration(&c.Cache.KeepFailed, text)
 	case "fetch.jobs":
 		return setNumber(&c.Fetch.Jobs, text, "")
 	case "fetch.max-size":

@@ -70,7 +70,7 @@ func (s *Session) treeBytes(ctx context.Context, status *CacheStatus) (int64, er
 			published.Add(r.roots)
 		}
 	}
-	records, err := s.env.Records.Roots(ctx, record.DefaultPolicy())
+	records, err := s.env.Records.Roots(ctx, s.keepPolicy())
 	if err != nil {
 		return 0, err
 	}
@@ -159,6 +159,36 @@ type reference struct {
 	roots  artifact.Roots
 	remove func() error
 	phase  bool // of the phase cache, not an artifact
+	head   bool // of a record, which stays when what it names is given up
+}
+
+// keepPolicy says which records matter: those of work trees that are there, of branches, the last
+// successes, and what failed a short time ago (cache.keep-failed).
+func (s *Session) keepPolicy() record.Policy {
+	policy := record.DefaultPolicy()
+	policy.FailedFor, policy.Now = s.config.Cache.KeepFailed, s.options.Now()
+	policy.Lives = func(dir string) bool {
+		info, err := os.Stat(dir)
+		return err == nil && info.IsDir()
+	}
+	return policy
+}
+
+// withHeads puts what records need among references, which are sorted by their last use: what
+// somebody is at work on before all else, as nobody wants to wait for it twice, the rest by age.
+func withHeads(references []reference, heads []record.Head) []reference {
+	var first, others []reference
+	for _, head := range heads {
+		r := reference{used: head.Started, roots: head.Roots, head: true}
+		if head.First || !head.Trees { // logs and traces are small
+			first = append(first, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	others = append(others, references...)
+	slices.SortStableFunc(others, func(a, b reference) int { return cmp.Compare(b.used.UnixNano(), a.used.UnixNano()) })
+	return append(first, others...)
 }
 
 // giveUpOldest removes the references that don't fit into the budget any more and returns the
@@ -169,12 +199,11 @@ func (s *Session) giveUpOldest(ctx context.Context, budgetBytes int64, report *G
 	if err != nil {
 		return nil, err
 	}
-	newest, err := s.env.Records.Roots(ctx, record.DefaultPolicy())
+	heads, err := s.env.Records.Heads(ctx, s.keepPolicy())
 	if err != nil {
 		return nil, err
 	}
-	// What failed is worth as much as what is used last: nobody wants to wait for it twice.
-	references = slices.Insert(references, 0, reference{used: s.options.Now(), roots: newest, remove: func() error { return nil }})
+	references = withHeads(references, heads)
 	room := int64(float64(budgetBytes) * keepShare)
 	kept := map[digest.Digest]bool{}
 	for _, r := range references {
@@ -193,6 +222,10 @@ func (s *Session) giveUpOldest(ctx context.Context, budgetBytes int64, report *G
 			for _, d := range added {
 				kept[d] = true
 			}
+			continue
+		}
+		if r.head {
+			room += size // what does not fit leaves its place to others
 			continue
 		}
 		if err := r.remove(); err != nil {
@@ -217,11 +250,11 @@ func (s *Session) references(ctx context.Context) ([]reference, error) {
 			continue
 		}
 		remove := func() error { return s.env.Artifacts.Delete(listed.Ref) }
-		out = append(out, reference{listed.Used, entry.Artifact.Roots(), remove, false})
+		out = append(out, reference{used: listed.Used, roots: entry.Artifact.Roots(), remove: remove})
 	}
 	err = s.env.Phases.Each(ctx, func(e action.CacheEntry) error {
 		remove := func() error { return s.env.Phases.Delete(e.Key) }
-		out = append(out, reference{e.Used, e.Outputs.Roots(), remove, true})
+		out = append(out, reference{used: e.Used, roots: e.Outputs.Roots(), remove: remove, phase: true})
 		return nil
 	}, nil)
 	slices.SortStableFunc(out, func(a, b reference) int { return cmp.Compare(b.used.UnixNano(), a.used.UnixNano()) })

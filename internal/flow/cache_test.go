@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"context"
+	"crypto/rand"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/flow"
+	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/tree"
 )
 
@@ -74,5 +76,70 @@ func TestCollectGarbageGivesUpTheOldest(t *testing.T) {
 	err = s.CheckCache(ctx, func(p flow.CacheProblem) { t.Errorf("problem: %+v", p) })
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// putRecord files a build attempt whose build tree holds one file of its own.
+func putRecord(t *testing.T, s *flow.Session, letter string, age time.Duration, change func(*record.Record)) digest.Digest {
+	t.Helper()
+	ctx, env := context.Background(), s.Env()
+	blob, err := cas.PutBytes(ctx, env.CAS, []byte(strings.Repeat(letter, artifactBytes)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := tree.Save(ctx, env.CAS, tree.Directory{Files: []tree.File{{Name: letter, Digest: blob}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now().Add(-age)
+	id, err := record.NewID(began, rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := record.Record{ID: id, Project: "p", Element: "e.bst", Result: record.Success, Started: began, BuildTree: root}
+	change(&r)
+	if err := env.Records.Put(ctx, r); err != nil {
+		t.Fatal(err)
+	}
+	return root
+}
+
+// TestCollectGarbageKeepsHeads: within the budget the newest tree of a work tree that is there and
+// the last success outlive newer ones that nobody is at work on, however often the branch was
+// changed meanwhile; and what does not fit at all does not take the room of what does.
+func TestCollectGarbageKeepsHeads(t *testing.T) {
+	ctx, day, live := context.Background(), 24*time.Hour, t.TempDir()
+	settings, err := config.Load(config.Source{Environ: []string{"GIT_BST_CACHE_DIR=" + filepath.Join(t.TempDir(), "cache")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := flow.OpenStores(ctx, flow.Options{Config: settings, Now: func() time.Time { return time.Now().Add(100 * day) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	success := putRecord(t, s, "a", 9*day, func(*record.Record) {})
+	mine := putRecord(t, s, "b", 8*day, func(r *record.Record) { r.Result, r.Facts.WorkDir = record.Failed, live })
+	gone := putRecord(t, s, "c", 7*day, func(r *record.Record) { r.Result, r.Facts.WorkDir = record.Failed, filepath.Join(live, "gone") })
+	branch := putRecord(t, s, "d", 6*day, func(r *record.Record) { r.Result, r.Facts.Branch = record.Interrupted, "topic" })
+	if _, err := s.CollectGarbage(ctx, 3*artifactBytes); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		name string
+		root digest.Digest
+		want bool
+	}{{"the last success", success, true}, {"the work tree's newest", mine, true}, {"of a work tree that is gone", gone, false}, {"a branch's newest", branch, false}} {
+		if missing, err := tree.Missing(ctx, s.Env().CAS, test.root); err != nil || (len(missing) == 0) != test.want {
+			t.Errorf("%s: kept %v, %v", test.name, len(missing) == 0, err)
+		}
+	}
+	rows, err := s.Records(ctx, flow.RecordsRequest{Everywhere: true})
+	if err != nil || len(rows) != 4 {
+		t.Fatalf("%d records, %v", len(rows), err)
+	}
+	for i, want := range []bool{false, false, true, true} {
+		if rows[i].Here.BuildTree != want {
+			t.Errorf("record %d says of its tree: %v", i, rows[i].Here.BuildTree)
+		}
 	}
 }
