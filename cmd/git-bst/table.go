@@ -47,6 +47,7 @@ func commands() []command {
 		artifactCommand(),
 		sourceCommand(),
 		treeCommand(),
+		logCommand(),
 		hooksCommand(),
 		cacheCommand(),
 		configCommand(),

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/git-bst/git-bst/gitint"
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/project"
@@ -18,16 +19,21 @@ import (
 // below the source's folder, as it would be committed, less project.conf, the elements and our own
 // settings, so that editing an element is a change of its recipe only.
 func (s *Session) inPlace(ctx context.Context, element *project.Element, src project.Source) (digest.Digest, error) {
+	snap, err := s.snapshot(ctx)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	return s.inPlaceAt(ctx, snap, element, src)
+}
+
+// inPlaceAt is inPlace of one snapshot of the work tree or a commit.
+func (s *Session) inPlaceAt(ctx context.Context, snap gitint.Snapshot, element *project.Element, src project.Source) (digest.Digest, error) {
 	loaded := element.Project
 	folder, err := src.Config.Str("path")
 	if err != nil {
 		return digest.Digest{}, err
 	}
 	dir := filepath.Join(loaded.Dir, filepath.FromSlash(folder))
-	snap, err := s.snapshot(ctx)
-	if err != nil {
-		return digest.Digest{}, err
-	}
 	root := snap.Staged
 	inside, err := relative(s.repo.TopLevel(), dir)
 	if err != nil {
