@@ -1,13 +1,9 @@
 package main
 
 import (
-	"fmt"
-	"time"
-
 	"github.com/urfave/cli/v2"
 
 	"github.com/git-bst/git-bst/internal/flow"
-	"github.com/git-bst/git-bst/internal/ui"
 )
 
 func buildCommand() command {
@@ -41,74 +37,4 @@ func runBuild(a *app, cc *cli.Context) error {
 		a.printSummary(report)
 	}
 	return err
-}
-
-// summaryInfo is the last line of a build with --json.
-type summaryInfo struct {
-	Schema   string         `json:"schema"`
-	Version  int            `json:"version"`
-	Verdicts map[string]int `json:"verdicts"`
-	Phases   int            `json:"phases_run"`
-	Failed   []string       `json:"failed,omitempty"`
-	Stopped  []string       `json:"interrupted,omitempty"`
-	Skipped  []string       `json:"not_begun,omitempty"`
-	Millis   int64          `json:"duration_ms"`
-}
-
-func summaryOf(report flow.Report) summaryInfo {
-	info := summaryInfo{Schema: "git-bst.summary", Version: 1, Verdicts: map[string]int{}, Skipped: report.Skipped, Millis: report.Took.Milliseconds()}
-	for _, outcome := range report.Outcomes {
-		if !outcome.Failed && !outcome.Interrupted {
-			info.Verdicts[string(outcome.Step.Verdict)]++
-		}
-		info.Phases += outcome.Ran
-	}
-	for _, outcome := range report.Outcomes {
-		if outcome.Failed {
-			info.Failed = append(info.Failed, outcome.Step.Element)
-		}
-		if outcome.Interrupted {
-			info.Stopped = append(info.Stopped, outcome.Step.Element)
-		}
-	}
-	return info
-}
-
-func (a *app) printSummary(report flow.Report) {
-	info := summaryOf(report)
-	if a.json {
-		_ = writeJSONLine(a.stdout, info)
-		return
-	}
-	a.talk("git-bst: %s in %s", summaryText(info), ui.FormatDuration(report.Took.Round(time.Millisecond)))
-}
-
-func summaryText(info summaryInfo) string {
-	words := []struct{ verdict, text string }{
-		{"skip", "up to date"}, {"promote", "promoted"}, {"same", "unchanged"}, {"resume", "resumed"},
-		{"continue", "continued"}, {"clean", "built"},
-	}
-	text := ""
-	for _, word := range words {
-		n := info.Verdicts[word.verdict]
-		if n == 0 {
-			continue
-		}
-		if text != "" {
-			text += ", "
-		}
-		text += fmt.Sprintf("%d %s", n, word.text)
-	}
-	for _, other := range []struct {
-		n    int
-		text string
-	}{{len(info.Failed), "failed"}, {len(info.Stopped), "interrupted"}, {len(info.Skipped), "not begun"}} {
-		if other.n > 0 {
-			if text != "" {
-				text += ", "
-			}
-			text += fmt.Sprintf("%d %s", other.n, other.text)
-		}
-	}
-	return text + fmt.Sprintf("; phases run: %d", info.Phases)
 }

@@ -34,6 +34,7 @@ type Outcome struct {
 	Interrupted bool
 	Ran         int // phases that ran
 	Took        time.Duration
+	Redone      *Redone // of what was carried out with success, where it is known; else nil
 }
 
 // Report is what a build came to, in the order of the elements.
@@ -204,6 +205,7 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 		}
 		return fmt.Errorf("build %s: %w", n.element.Name, err)
 	}
+	outcome.Redone = s.redone(ctx, *outcome, built.Record)
 	g.setBuilt(n, &built)
 	return nil
 }

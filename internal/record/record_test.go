@@ -111,7 +111,7 @@ func ids(records []record.Record) (ids []string) {
 
 func TestListNewestFirst(t *testing.T) {
 	ctx, store := t.Context(), record.Open(t.TempDir())
-	a := newRecord(t, 0, nil)
+	a := newRecord(t, 0, func(r *record.Record) { r.Verdict = "continue" })
 	b := newRecord(t, 10, func(r *record.Record) { r.Result = record.Failed; r.BuildKey = key2 }) // the next month
 	c := newRecord(t, 20, func(r *record.Record) { r.Element = "other.bst"; r.BuildKey = "" })
 	d := newRecord(t, 30, nil)
@@ -130,6 +130,9 @@ func TestListNewestFirst(t *testing.T) {
 		{"element of another project", record.Filter{Project: "q", Element: "hello.bst"}, nil},
 		{"result", record.Filter{Result: record.Failed, Project: "p"}, []record.Record{b}},
 		{"not successful", record.Filter{Unsuccessful: true}, []record.Record{b}},
+		{"among the newest", record.Filter{Among: 2, Element: "other.bst"}, []record.Record{c}},
+		{"among too few", record.Filter{Among: 1, Element: "other.bst"}, nil},
+		{"verdict", record.Filter{Verdict: "continue"}, []record.Record{a}},
 		{"since", record.Filter{Since: c.Started}, []record.Record{d, c}},
 		{"no such key", record.Filter{BuildKey: "nonsense"}, nil},
 	} {

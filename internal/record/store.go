@@ -102,18 +102,22 @@ func (s *Store) Get(_ context.Context, id string) (Record, error) {
 type Filter struct {
 	Project, Element, BuildKey string
 	Result                     Result
+	Verdict                    string
 	// Unsuccessful leaves out what succeeded.
 	Unsuccessful bool
 	// Since leaves out what started before.
 	Since time.Time
 	// Limit is the greatest number of records; 0 is all.
 	Limit int
+	// Among is how many of the newest records are looked at at most, of the build key or element if
+	// that is in the filter; 0 is all.
+	Among int
 }
 
 func (f Filter) admits(r Record) bool {
 	return (f.Project == "" || f.Project == r.Project) && (f.Element == "" || f.Element == r.Element) &&
 		(f.BuildKey == "" || f.BuildKey == r.BuildKey) && (f.Result == "" || f.Result == r.Result) &&
-		(!f.Unsuccessful || r.Result != Success) &&
+		(f.Verdict == "" || f.Verdict == r.Verdict) && (!f.Unsuccessful || r.Result != Success) &&
 		!r.Started.Before(f.Since)
 }
 
@@ -121,8 +125,10 @@ func (f Filter) admits(r Record) bool {
 // a newer format is left out and told to report, if that is not nil.
 func (s *Store) List(ctx context.Context, f Filter, report func(path string, err error)) ([]Record, error) {
 	var found []Record
+	looked := 0
 	err := s.eachID(ctx, f, func(id string) (more bool) {
 		r, err := s.Get(ctx, id)
+		looked++
 		switch {
 		case errors.Is(err, cas.ErrNotFound): // deleted meanwhile
 		case err != nil:
@@ -132,7 +138,7 @@ func (s *Store) List(ctx context.Context, f Filter, report func(path string, err
 		case f.admits(r):
 			found = append(found, r)
 		}
-		return f.Limit == 0 || len(found) < f.Limit
+		return (f.Limit == 0 || len(found) < f.Limit) && (f.Among == 0 || looked < f.Among)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list records: %w", err)
