@@ -94,6 +94,15 @@ func (a *app) surroundings(ctx context.Context) (where gitPlace, entries []confi
 	return where, entries, both.Wait()
 }
 
+// projectPlace is gitPlace of the project: in a workspace that is where the settings come from.
+func (a *app) projectPlace(ctx context.Context) (gitPlace, error) {
+	where, _, err := a.surroundings(ctx)
+	if err == nil && where.common != "" {
+		return where, nil
+	}
+	return a.gitPlace(ctx)
+}
+
 // stand finds out whether the user is in a workspace; then the repository that counts is its project's.
 func (a *app) stand(ctx context.Context, here *gitint.Found) (*gitint.Found, error) {
 	dir, err := filepath.EvalSymlinks(a.dir)

@@ -33,7 +33,7 @@ func trust(a *app, cc *cli.Context) error {
 	if cc.Bool("list") && cc.Bool("withdraw") {
 		return usagef("git bst trust: --list and --withdraw exclude each other")
 	}
-	where, err := a.gitPlace(cc.Context)
+	where, err := a.projectPlace(cc.Context)
 	if err != nil {
 		return err
 	}
