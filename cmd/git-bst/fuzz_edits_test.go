@@ -157,18 +157,24 @@ func (f *fuzz) editHeader() {
 	f.write(name, text[:at]+f.mark(name)+text[at:])
 }
 
-// mark is what changes what a file compiles to, and lets that depend on a flag of the build files;
-// unmarked is a file's text without one.
+const (
+	markBegin = "\nstatic int __attribute__((used)) fuzz_"
+	markEnd   = "} }"
+)
+
+// mark is what changes what a file compiles to, and lets that depend on a flag of the build files,
+// -DFUZZ_BUILD=fuzz_b1, without a line for the preprocessor; unmarked is a file's text without one.
 func (f *fuzz) mark(name string) string {
-	return fmt.Sprintf("\nstatic const int fuzz_%s __attribute__((used)) = %d\n#ifdef FUZZ_BUILD\n+ FUZZ_BUILD * 100000\n#endif\n;", identifier(name), f.n)
+	return fmt.Sprintf("%s%s(void) { enum { FUZZ_BUILD = 9 }; { enum { fuzz_b0, fuzz_b1, fuzz_b2, fuzz_b3 }; return %d + 100000 * FUZZ_BUILD; %s",
+		markBegin, identifier(name), f.n, markEnd)
 }
 
 func (f *fuzz) unmarked(name string) string {
 	f.Helper()
 	text := f.read(name)
-	if at := strings.Index(text, "\nstatic const int fuzz_"); at >= 0 {
-		end := strings.IndexByte(text[at:], ';')
-		text = text[:at] + text[at+end+1:]
+	if at := strings.Index(text, markBegin); at >= 0 {
+		end := strings.Index(text[at:], markEnd)
+		text = text[:at] + text[at+end+len(markEnd):]
 	}
 	return text
 }
@@ -292,7 +298,7 @@ func (f *fuzz) editRecipe() {
 	case 0:
 		text = strings.Replace(text, "environment:\n", fmt.Sprintf("environment:\n  FUZZ: %d\n", n), 1)
 	case 1:
-		text = strings.Replace(text, "environment:\n", fmt.Sprintf("environment:\n  CPPFLAGS: -DFUZZ_BUILD=%d\n", n), 1)
+		text = strings.Replace(text, "environment:\n", fmt.Sprintf("environment:\n  CPPFLAGS: -DFUZZ_BUILD=fuzz_b%d\n", n), 1)
 	default:
 		text = strings.Replace(text, "variables:\n", fmt.Sprintf("variables:\n  strip-binaries: 'true FUZZ %d'\n", n), 1)
 	}

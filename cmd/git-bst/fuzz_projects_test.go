@@ -29,16 +29,16 @@ type fuzzProject struct {
 var fuzzProjects = []fuzzProject{
 	{
 		name: "lz4", kind: "make", needs: []string{"make"},
-		settings: []string{"make-args: -C lib DEBUGFLAGS= prefix=/usr", "make-install-args: -C lib prefix=/usr DESTDIR=%{install-root} install"},
+		settings: []string{"make-args: -C lib BUILD_SHARED=no DEBUGFLAGS= prefix=/usr", "make-install-args: -C lib BUILD_SHARED=no prefix=/usr DESTDIR=%{install-root} install"},
 		flag: func(f *fuzz, n int) string {
-			return f.setFlag("lib/Makefile", "", fmt.Sprintf("CPPFLAGS += -DFUZZ_BUILD=%d", n))
+			return f.setFlag("lib/Makefile", "", fmt.Sprintf("CPPFLAGS += -DFUZZ_BUILD=fuzz_b%d", n))
 		},
 	},
 	{
 		name: "json-c", kind: "cmake", needs: []string{"cmake", "ninja"}, list: "CMakeLists.txt",
-		settings: []string{`cmake-local: -C "%{build-root}/fuzz.cmake" -DBUILD_TESTING=OFF -DBUILD_APPS=OFF`},
+		settings: []string{`cmake-local: -C "%{build-root}/fuzz.cmake" -DBUILD_TESTING=OFF -DBUILD_APPS=OFF -DBUILD_STATIC_LIBS=OFF`},
 		flag: func(f *fuzz, n int) string {
-			return f.setFlag("CMakeLists.txt", "", fmt.Sprintf("add_definitions(-DFUZZ_BUILD=%d)", n))
+			return f.setFlag("CMakeLists.txt", "", fmt.Sprintf("add_definitions(-DFUZZ_BUILD=fuzz_b%d)", n))
 		},
 		prepare: prepareCMake,
 	},
@@ -48,9 +48,9 @@ var fuzzProjects = []fuzzProject{
 		environ:  []string{`CONFIG_SITE: "%{build-root}/fuzz.site"`},
 		flag: func(f *fuzz, n int) string {
 			if f.random.IntN(2) == 0 {
-				return f.setFlag("src/Makefile.am", "", fmt.Sprintf("AM_CPPFLAGS = -DFUZZ_BUILD=%d", n))
+				return f.setFlag("src/Makefile.am", "", fmt.Sprintf("AM_CPPFLAGS = -DFUZZ_BUILD=fuzz_b%d", n))
 			}
-			return f.setFlag("configure.ac", "AC_OUTPUT", fmt.Sprintf(`CPPFLAGS="$CPPFLAGS -DFUZZ_BUILD=%d"`, n))
+			return f.setFlag("configure.ac", "AC_OUTPUT", fmt.Sprintf(`CPPFLAGS="$CPPFLAGS -DFUZZ_BUILD=fuzz_b%d"`, n))
 		},
 		prepare: prepareAutotools,
 	},
@@ -58,7 +58,7 @@ var fuzzProjects = []fuzzProject{
 		name: "libslirp", kind: "meson", needs: []string{"meson", "ninja", "pkg-config"}, list: "meson.build",
 		settings: []string{"meson-local: -Dwerror=false"},
 		flag: func(f *fuzz, n int) string {
-			return f.setFlag("meson.build", "version = ", fmt.Sprintf("add_project_arguments('-DFUZZ_BUILD=%d', language : 'c')", n))
+			return f.setFlag("meson.build", "version = ", fmt.Sprintf("add_project_arguments('-DFUZZ_BUILD=fuzz_b%d', language : 'c')", n))
 		},
 	},
 }
