@@ -14,6 +14,7 @@ import (
 type fuzzProject struct {
 	name     string
 	kind     string
+	share    int      // of 100 steps: more where a clean build takes little time
 	settings []string // variables of its element
 	environ  []string // lines of its element's environment
 	needs    []string // programs
@@ -28,14 +29,14 @@ type fuzzProject struct {
 // fuzzProjects are the four: make without dependencies on headers, cmake and ninja, autotools, meson.
 var fuzzProjects = []fuzzProject{
 	{
-		name: "lz4", kind: "make", needs: []string{"make"},
+		name: "lz4", kind: "make", share: 30, needs: []string{"make"},
 		settings: []string{"make-args: -C lib BUILD_SHARED=no DEBUGFLAGS= prefix=/usr", "make-install-args: -C lib BUILD_SHARED=no prefix=/usr DESTDIR=%{install-root} install"},
 		flag: func(f *fuzz, n int) string {
 			return f.setFlag("lib/Makefile", "", fmt.Sprintf("CPPFLAGS += -DFUZZ_BUILD=fuzz_b%d", n))
 		},
 	},
 	{
-		name: "json-c", kind: "cmake", needs: []string{"cmake", "ninja"}, list: "CMakeLists.txt",
+		name: "json-c", kind: "cmake", share: 40, needs: []string{"cmake", "ninja"}, list: "CMakeLists.txt",
 		settings: []string{`cmake-local: -C "%{build-root}/fuzz.cmake" -DBUILD_TESTING=OFF -DBUILD_APPS=OFF -DBUILD_STATIC_LIBS=OFF`},
 		flag: func(f *fuzz, n int) string {
 			return f.setFlag("CMakeLists.txt", "", fmt.Sprintf("add_definitions(-DFUZZ_BUILD=fuzz_b%d)", n))
@@ -43,7 +44,7 @@ var fuzzProjects = []fuzzProject{
 		prepare: prepareCMake,
 	},
 	{
-		name: "jansson", kind: "autotools", needs: []string{"autoconf", "automake", "libtoolize"}, list: "src/Makefile.am",
+		name: "jansson", kind: "autotools", share: 15, needs: []string{"autoconf", "automake", "libtoolize"}, list: "src/Makefile.am",
 		settings: []string{"conf-local: --disable-static"},
 		environ:  []string{`CONFIG_SITE: "%{build-root}/fuzz.site"`},
 		flag: func(f *fuzz, n int) string {
@@ -55,7 +56,7 @@ var fuzzProjects = []fuzzProject{
 		prepare: prepareAutotools,
 	},
 	{
-		name: "libslirp", kind: "meson", needs: []string{"meson", "ninja", "pkg-config"}, list: "meson.build",
+		name: "libslirp", kind: "meson", share: 15, needs: []string{"meson", "ninja", "pkg-config"}, list: "meson.build",
 		settings: []string{"meson-local: -Dwerror=false"},
 		flag: func(f *fuzz, n int) string {
 			return f.setFlag("meson.build", "version = ", fmt.Sprintf("add_project_arguments('-DFUZZ_BUILD=fuzz_b%d', language : 'c')", n))

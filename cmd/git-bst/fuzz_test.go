@@ -23,7 +23,7 @@ import (
 const (
 	fuzzSources = "GIT_BST_TEST_FUZZ"          // a folder with the projects' sources; none: the test is left out
 	fuzzNames   = "GIT_BST_TEST_FUZZ_PROJECTS" // between blanks; none: all
-	fuzzSteps   = "GIT_BST_TEST_FUZZ_STEPS"    // in each project
+	fuzzSteps   = "GIT_BST_TEST_FUZZ_STEPS"    // in all
 	fuzzSeed    = "GIT_BST_TEST_SEED"
 )
 
@@ -35,10 +35,12 @@ func TestFuzzEdits(t *testing.T) {
 	}
 	steps, seed := number(t, fuzzSteps, 10), number(t, fuzzSeed, 1)
 	names := strings.Fields(os.Getenv(fuzzNames))
-	for _, project := range fuzzProjects {
-		if len(names) > 0 && !slices.Contains(names, project.name) {
-			continue
-		}
+	chosen := slices.DeleteFunc(slices.Clone(fuzzProjects), func(p fuzzProject) bool { return len(names) > 0 && !slices.Contains(names, p.name) })
+	shares := 0
+	for _, project := range chosen {
+		shares += project.share
+	}
+	for _, project := range chosen {
 		t.Run(project.name, func(t *testing.T) {
 			t.Parallel()
 			for _, program := range project.needs {
@@ -47,10 +49,11 @@ func TestFuzzEdits(t *testing.T) {
 				}
 			}
 			f := newFuzz(t, project, seed)
-			for step := range steps {
+			mine := (steps*project.share + shares - 1) / shares
+			for step := range mine {
 				f.once(step)
 			}
-			f.tell(steps)
+			f.tell(mine)
 		})
 	}
 }
@@ -72,9 +75,9 @@ type fuzz struct {
 
 // fuzzCounts counts steps by what became of them.
 type fuzzCounts struct {
-	all, c, source       map[string]int // by verdict: of all, of C files' content only, of the source
-	ours, tool, verified int            // wrong results: ours, the plain tool's too, of these found by verify
-	cleans               int
+	all, c, source map[string]int // by verdict: of all, of C files' content only, of the source
+	ours, tool     int            // wrong results: ours; the plain tool's too, and found by verify
+	cleans         int
 }
 
 func newFuzz(t *testing.T, project fuzzProject, seed int) *fuzz {
@@ -117,6 +120,11 @@ func (f *fuzz) once(step int) {
 	f.Logf("%4d %-34s %-16s %-22s failed=%-5t %6dms %s", step, strings.Join(names, ", "), got.verdict, got.code, got.failed, took.Milliseconds(), got.reason)
 	if differs := f.against(got, f.cleanOf(tree)); differs != "" {
 		f.wrong(step, names, got, differs)
+	} else if !got.failed && f.random.IntN(verifyOneOf) == 0 {
+		if code, stdout, stderr := f.run("continued", "auto", "verify"); code != exitDone {
+			f.counts.ours++
+			f.Errorf("%s, seed %d, step %d: git-bst verify: exit code %d\n%s%s", f.project.name, f.seed, step, code, stdout, stderr)
+		}
 	}
 	f.settle(got.failed)
 }
@@ -134,7 +142,15 @@ func (f *fuzz) wrong(step int, names []string, got came, differs string) {
 	}
 	f.counts.tool++
 	f.Logf("%s\nthe plain tool shows it too: %s", about, why)
+	code, stdout, stderr := f.run("continued", "auto", "verify")
+	if again := f.attempt("continued", "auto"); code == exitDone || again.failed != f.cleanOf(f.tree()).failed || again.files != f.cleanOf(f.tree()).files {
+		f.counts.ours++
+		f.Errorf("%s\ngit-bst verify did not mend it: exit code %d\n%s%s", about, code, stdout, stderr)
+	}
 }
+
+// verifyOneOf is among how many right results one is verified: that must find them right.
+const verifyOneOf = 50
 
 func (f *fuzz) count(names []string, verdict string) {
 	f.counts.all[verdict]++
