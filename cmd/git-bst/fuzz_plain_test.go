@@ -170,7 +170,7 @@ func (p *plain) edit(from, to string) error {
 
 // write writes files of a source with the present time.
 func (p *plain) write(tree string, names ...string) error {
-	archive := exec.Command("git", append([]string{"-C", p.f.repo, "archive", "--mtime=now", tree, "--"}, names...)...)
+	archive := exec.Command("git", append([]string{"-C", p.f.repo, "archive", tree, "--"}, names...)...)
 	archive.Env = p.f.environ
 	data, err := archive.Output()
 	if err != nil {
