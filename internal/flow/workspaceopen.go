@@ -151,12 +151,17 @@ func (s *Session) makeWorkspace(ctx context.Context, g *graph, n *node, request 
 	if request.WorktreeOf != "" {
 		return s.addWorktree(ctx, g, n, request, final, w)
 	}
-	temp := filepath.Join(filepath.Dir(final), fsx.TempName("."+filepath.Base(final)+"-opening-"))
+	sweepBeside(final)
+	temp := filepath.Join(filepath.Dir(final), fsx.TempName("."+filepath.Base(final)+openingMark))
 	defer os.RemoveAll(temp) // what is left after a failure; nothing after success
 	if err := os.Mkdir(temp, 0o777); err != nil {
 		return fmt.Errorf("make the folder: %w", err)
 	}
-	var err error
+	unlock, err := fsx.TryLock(temp)
+	if err != nil {
+		return fmt.Errorf("make the folder: %w", err)
+	}
+	defer unlock()
 	if source.Cloneable(n.element) {
 		w.Origin = workspace.Clone
 		w.Commit, err = source.Clone(ctx, g.sources, n.element, source.Checkout{Dir: temp, Branch: request.Branch})
@@ -180,6 +185,30 @@ func (s *Session) makeWorkspace(ctx context.Context, g *graph, n *node, request 
 		return errors.Join(fmt.Errorf("make the folder: %w", err), workspace.Forget(context.WithoutCancel(ctx), *w))
 	}
 	return nil
+}
+
+// What the names of folders have that are being made, or removed, beside the one that is meant.
+const (
+	openingMark  = "-opening-"
+	removingMark = "-removing-"
+)
+
+// sweepBeside removes what somebody left beside a folder who was killed while making or removing it.
+// Who is still at it holds a lock.
+func sweepBeside(final string) {
+	entries, _ := os.ReadDir(filepath.Dir(final)) // what can't be listed can't be swept
+	for _, entry := range entries {
+		name := entry.Name()
+		left := strings.HasPrefix(name, "."+filepath.Base(final)+openingMark) || strings.HasPrefix(name, "."+filepath.Base(final)+removingMark)
+		if !left || !entry.IsDir() || !strings.HasSuffix(name, ".tmp") {
+			continue
+		}
+		dir := filepath.Join(filepath.Dir(final), name)
+		if unlock, err := fsx.TryLock(dir); err == nil {
+			_ = fsx.RemoveAll(dir)
+			unlock()
+		}
+	}
 }
 
 // addWorktree has git add a work tree to a clone of the user's.

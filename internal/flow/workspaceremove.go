@@ -296,7 +296,12 @@ func (s *Session) remove(ctx context.Context, known workspace.Known) error {
 		return workspace.Forget(context.WithoutCancel(ctx), known.Workspace)
 	}
 	// Renamed first, so that nobody finds a half of it under its name.
-	gone := filepath.Join(filepath.Dir(known.Top), fsx.TempName("."+filepath.Base(known.Top)+"-removing-"))
+	unlock, err := fsx.TryLock(known.Top)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	gone := filepath.Join(filepath.Dir(known.Top), fsx.TempName("."+filepath.Base(known.Top)+removingMark))
 	if err := os.Rename(known.Top, gone); err != nil {
 		return err
 	}
