@@ -6,6 +6,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/git-bst/git-bst/internal/build"
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/flow"
 	"github.com/git-bst/git-bst/internal/hint"
@@ -24,7 +25,7 @@ func cacheCommand() command {
 			},
 			{
 				name: "gc", help: "bring the cache within its budget",
-				about: "Removes artifacts and cached phases, those used longest ago first, until the cache is within its budget (setting cache.budget). What a running build uses stays, and what was used in the last 10 minutes. --budget 0 keeps nothing else.",
+				about: "Removes build folders that are kept between builds to be quicker, then artifacts and cached phases, those used longest ago first, until the cache is within its budget (setting cache.budget). What a running build uses stays, and what was used in the last 10 minutes. --budget 0 keeps nothing else.",
 				flags: []cli.Flag{
 					&cli.StringFlag{Name: "budget", Usage: "bring it to `SIZE`, such as 20G or 5%, or 0, this once"},
 				},
@@ -62,6 +63,9 @@ type cacheInfo struct {
 	Artifacts   int    `json:"artifacts"`
 	Phases      int    `json:"phases"`
 	TreeBytes   int64  `json:"tree_bytes"`
+	Warm        int    `json:"warm"`
+	WarmAside   int    `json:"warm_aside"`
+	WarmBytes   int64  `json:"warm_bytes"`
 }
 
 func cacheStatus(a *app, cc *cli.Context) error {
@@ -77,6 +81,7 @@ func cacheStatus(a *app, cc *cli.Context) error {
 	if a.json {
 		return writeJSON(a.stdout, cacheInfo{
 			"git-bst.cache", 1, s.Dir, s.ReadOnly, s.Blobs, s.Bytes, s.BudgetBytes, s.Disk.FreeBytes, s.Artifacts, s.Phases, s.TreeBytes,
+			s.Warm.Trees, s.Warm.Aside, s.Warm.Bytes,
 		})
 	}
 	for _, line := range []struct{ name, value string }{
@@ -86,13 +91,23 @@ func cacheStatus(a *app, cc *cli.Context) error {
 		{"free", fmt.Sprintf("%s of %s", config.FormatSize(s.Disk.FreeBytes), config.FormatSize(s.Disk.TotalBytes))},
 		{"artifacts", fmt.Sprint(s.Artifacts)},
 		{"phases", fmt.Sprintf("%d; they and the records keep %s of build trees and sources beside the artifacts", s.Phases, config.FormatSize(s.TreeBytes))},
+		{"warm", warmLine(s.Warm)},
 	} {
 		fmt.Fprintf(a.stdout, "%-10s %s\n", line.name, line.value)
 	}
-	if s.Bytes > s.BudgetBytes {
+	if s.Bytes+s.Warm.Bytes > s.BudgetBytes {
 		a.talk("git-bst: hint: it is larger than its budget: git bst cache gc")
 	}
 	return nil
+}
+
+// warmLine tells of the build folders that stay between builds.
+func warmLine(w build.WarmUsage) string {
+	text := fmt.Sprintf("%d build folders of work trees, %s", w.Trees, config.FormatSize(w.Bytes))
+	if w.Aside > 0 {
+		text += fmt.Sprintf("; %d of others that something else than a build had changed, kept for a week", w.Aside)
+	}
+	return text
 }
 
 type gcInfo struct {
@@ -102,6 +117,7 @@ type gcInfo struct {
 	Removed      int    `json:"blobs_removed"`
 	RemovedBytes int64  `json:"bytes_removed"`
 	Bytes        int64  `json:"bytes"`
+	WarmBytes    int64  `json:"warm_bytes"`
 }
 
 func cacheGC(a *app, cc *cli.Context) error {
@@ -123,11 +139,11 @@ func cacheGC(a *app, cc *cli.Context) error {
 		return err
 	}
 	if a.json {
-		return writeJSON(a.stdout, gcInfo{"git-bst.gc", 1, report.References, report.Removed, report.RemovedBytes, report.After.Bytes})
+		return writeJSON(a.stdout, gcInfo{"git-bst.gc", 1, report.References, report.Removed, report.RemovedBytes, report.After.Bytes, report.WarmBytes})
 	}
 	a.talk("git-bst: removed %s in %d blobs, %d artifacts and phases; %s are left", config.FormatSize(report.RemovedBytes),
-		report.Removed, report.References, config.FormatSize(report.After.Bytes))
-	if report.After.Bytes > status.BudgetBytes {
+		report.Removed, report.References, config.FormatSize(report.After.Bytes+report.WarmBytes))
+	if report.After.Bytes+report.WarmBytes > status.BudgetBytes {
 		a.talk("git-bst: hint: still larger than the budget of %s: the rest is in use or was used in the last 10 minutes", config.FormatSize(status.BudgetBytes))
 	}
 	return nil

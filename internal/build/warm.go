@@ -54,9 +54,11 @@ type warmTree struct {
 // warmStateFile is what state.json holds.
 type warmStateFile struct {
 	Version int    `json:"version"`
-	Boot    string `json:"boot"`             // the machine's since which the index holds
-	Record  string `json:"record,omitempty"` // the build that left it; for people
-	Bytes   int64  `json:"bytes"`            // of the files in it
+	Boot    string `json:"boot"`              // the machine's since which the index holds
+	Record  string `json:"record,omitempty"`  // the build that left it; for people
+	Element string `json:"element"`           // for people
+	WorkDir string `json:"workdir,omitempty"` // that it belongs to, absolute
+	Bytes   int64  `json:"bytes"`             // of the files in it
 	// Folders by name.
 	Folders map[string]warmContent `json:"folders"`
 }
@@ -243,7 +245,7 @@ func (c *chain) leaveWarm() {
 // keepWarm moves the work folder's folders to the warm tree, if they are not there already, and
 // writes what they hold.
 func (c *chain) keepWarm(w *warmTree) error {
-	state := warmStateFile{Version: warmVersion, Boot: bootID(), Record: c.rec.ID, Folders: map[string]warmContent{}}
+	state := warmStateFile{Version: warmVersion, Boot: bootID(), Record: c.rec.ID, Element: c.job.Element, WorkDir: c.job.Facts.WorkDir, Folders: map[string]warmContent{}}
 	for _, folder := range warmFolders {
 		captured, ok := c.captured[folder]
 		if !ok {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/git-bst/git-bst/internal/action"
 	"github.com/git-bst/git-bst/internal/artifact"
+	"github.com/git-bst/git-bst/internal/build"
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/fsx"
@@ -32,6 +33,8 @@ type CacheStatus struct {
 	// TreeBytes is the size of the contents that only the phase cache and records need: what it
 	// costs to resume, and to look into build trees.
 	TreeBytes int64
+	// Warm are the build folders that stay between builds; their bytes are not in Bytes.
+	Warm build.WarmUsage
 }
 
 // CacheStatus counts what the cache holds.
@@ -51,6 +54,9 @@ func (s *Session) CacheStatus(ctx context.Context) (CacheStatus, error) {
 		return status, err
 	}
 	status.Artifacts = len(refs)
+	if status.Warm, err = s.env.WarmUsage(ctx); err != nil {
+		return status, err
+	}
 	status.TreeBytes, err = s.treeBytes(ctx, &status)
 	return status, err
 }
@@ -92,7 +98,8 @@ func (s *Session) treeBytes(ctx context.Context, status *CacheStatus) (int64, er
 // GarbageReport says what CollectGarbage did.
 type GarbageReport struct {
 	cas.GCReport
-	References int // artifacts and cached phases that were given up
+	References int   // artifacts and cached phases that were given up
+	WarmBytes  int64 // of the build folders that are still kept
 }
 
 // keepShare is the part of the budget that what was used last may fill; the rest is left to what
@@ -100,7 +107,8 @@ type GarbageReport struct {
 // that a collection ends with room for some builds.
 const keepShare = 0.8
 
-// CollectGarbage brings the cache within a budget. Artifacts and cached phases go as a whole, those
+// CollectGarbage brings the cache within a budget. Build folders that are only kept to be quicker go
+// first. Artifacts and cached phases go as a whole, those
 // used longest ago first; then blobs that nothing kept needs. What a running build uses stays.
 func (s *Session) CollectGarbage(ctx context.Context, budgetBytes int64) (GarbageReport, error) {
 	s.Close() // our own lease would keep all that is there
@@ -109,6 +117,10 @@ func (s *Session) CollectGarbage(ctx context.Context, budgetBytes int64) (Garbag
 	if err != nil {
 		return report, fmt.Errorf("collect garbage: %w", err)
 	}
+	if report.WarmBytes, err = s.env.SweepWarm(ctx, budgetBytes-usage.Bytes, cas.DefaultGrace); err != nil {
+		return report, fmt.Errorf("collect garbage: %w", err)
+	}
+	budgetBytes = max(budgetBytes-report.WarmBytes, 0)
 	over := usage.Bytes > budgetBytes
 	if err := s.env.SweepRoots(ctx, over); err != nil {
 		return report, fmt.Errorf("collect garbage: %w", err)
@@ -302,8 +314,8 @@ func (s *Session) CheckCache(ctx context.Context, report func(CacheProblem)) err
 			return fmt.Errorf("check the cache: %w", err)
 		}
 	}
-	err := s.env.CheckRoots(ctx, func(path string, err error) { report(CacheProblem{Path: path, What: err.Error(), Repaired: true}) })
-	if err != nil {
+	mended := func(path string, err error) { report(CacheProblem{Path: path, What: err.Error(), Repaired: true}) }
+	if err := errors.Join(s.env.CheckRoots(ctx, mended), s.env.CheckWarm(ctx, mended)); err != nil {
 		return fmt.Errorf("check the cache: %w", err)
 	}
 	if unindexed {
