@@ -30,23 +30,64 @@ var killStages = []build.Stage{
 	build.StageStaging, build.StagePhase, build.StageCapture, build.StageCache, build.StageRecord, build.StageArtifact,
 }
 
+// warmStages are those of a build that is continued in the folder that the last one left: nothing of
+// it goes into the phase cache.
+var warmStages = []build.Stage{
+	build.StageStaging, build.StageWarm, build.StagePhase, build.StageCapture, build.StageRecord, build.StageArtifact, build.StageEnd,
+}
+
 // TestKilledBuild kills builds in every stage, at seeded moments. After each, the cache must be
 // whole, no process of the build may be left, and the next build must make what a clean one makes.
 // All happens in one cache, so that damage adds up. scripts/accept-kill runs it for longer.
 func TestKilledBuild(t *testing.T) {
-	want, seed := number(t, killCount, 2), number(t, killSeed, 1)
-	random := rand.New(rand.NewPCG(uint64(seed), 0))
-	k := newKillBench(t)
+	k := newKillBench(t, "never")
+	k.stages = killStages
 	k.plain("init", "--kind", "manual", "--name", "killed")
 	k.change(0)
 	lengths := k.measure()
 	k.checkResult(0)
+	k.killAll(lengths)
+}
+
+// TestKilledWarm is TestKilledBuild for builds that are continued in the folder that the last one
+// left, with a clean one in between.
+func TestKilledWarm(t *testing.T) {
+	if _, err := exec.LookPath("make"); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("install make")
+		}
+		t.Skip("install make")
+	}
+	k := newKillBench(t, "auto")
+	k.stages = warmStages
+	k.plain("init", "--kind", "manual", "--name", "killed")
+	k.change(0)
+	k.plain("build")
+	k.checkResult(0)
+	k.change(1)
+	lengths := k.measure()
+	k.checkResult(1)
+	k.killAll(lengths)
+	if aside, _ := filepath.Glob(filepath.Join(k.cache, "git-bst", "warm", "*.aside-*")); len(aside) > 0 {
+		t.Errorf("what a killed build left was taken for somebody's changes: %q", aside)
+	}
+	continued := strings.Count(k.plain("--json", "records", "killed.bst"), `"continue"`)
+	if continued < len(warmStages) {
+		t.Errorf("only %d builds were continued", continued)
+	}
+}
+
+// killAll kills builds in all stages.
+func (k *killBench) killAll(lengths map[build.Stage]time.Duration) {
+	k.Helper()
+	want, seed := number(k.T, killCount, 2), number(k.T, killSeed, 1)
+	random := rand.New(rand.NewPCG(uint64(seed), 0))
 	killed := map[build.Stage]int{}
-	round := 0
-	for _, stage := range killStages {
+	round := 1
+	for _, stage := range k.stages {
 		for tries := 0; killed[stage] < want; tries++ {
 			if tries > 20*want {
-				t.Fatalf("killed only %d of %d times in stage %s", killed[stage], want, stage)
+				k.Fatalf("killed only %d of %d times in stage %s", killed[stage], want, stage)
 			}
 			round++
 			k.change(round)
@@ -54,7 +95,11 @@ func TestKilledBuild(t *testing.T) {
 			if tries%4 == 0 {
 				delay = 0 // at the very beginning
 			}
-			in, dead := k.killedBuild(stage, 1+tries%stageRepeats(stage), delay)
+			args := []string{"build"}
+			if k.policy == "auto" && tries%5 == 4 {
+				args = append(args, "--clean")
+			}
+			in, dead := k.killedBuild(stage, 1+tries%k.repeats(stage), delay, args)
 			if dead {
 				killed[in]++
 			}
@@ -70,19 +115,23 @@ func TestKilledBuild(t *testing.T) {
 	k.plain("cache", "gc", "--budget", "1")
 	k.checkCache(round)
 	if left, _ := os.ReadDir(filepath.Join(k.cache, "git-bst", "work")); len(left) > 0 {
-		t.Errorf("%d work folders are left after a collection", len(left))
+		k.Errorf("%d work folders are left after a collection", len(left))
 	}
-	t.Logf("%d builds, seed %d, killed in: %v", round, seed, killed)
+	k.Logf("%d builds, seed %d, killed in: %v", round, seed, killed)
 }
 
 // collectEach is after how many rounds the cache is emptied: fsck reads all of it in every round.
 const collectEach = 20
 
-// stageRepeats is how often a build enters a stage: once a phase, or once.
-func stageRepeats(stage build.Stage) int {
-	switch stage {
-	case build.StagePhase, build.StageCapture, build.StageCache:
+// repeats is how often a build enters a stage: once a phase, or once.
+func (k *killBench) repeats(stage build.Stage) int {
+	switch {
+	case stage == build.StagePhase, stage == build.StageWarm:
 		return 2
+	case stage == build.StageCapture, stage == build.StageCache:
+		if k.policy != "auto" {
+			return 2
+		}
 	}
 	return 1
 }
@@ -106,20 +155,22 @@ type killBench struct {
 	self, dir, cache, repo, status string
 	environ                        []string
 	token                          string // in the environment of every command of a build
+	policy                         string // about continued builds
+	stages                         []build.Stage
 }
 
-func newKillBench(t *testing.T) *killBench {
+func newKillBench(t *testing.T, policy string) *killBench {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	k := &killBench{T: t, self: self, dir: dir, cache: filepath.Join(dir, "cache"), repo: filepath.Join(dir, "repo"), status: filepath.Join(dir, "stage")}
+	k := &killBench{T: t, self: self, dir: dir, cache: filepath.Join(dir, "cache"), repo: filepath.Join(dir, "repo"), status: filepath.Join(dir, "stage"), policy: policy}
 	k.token = fmt.Sprintf("killed-%d-%d", os.Getpid(), time.Now().UnixNano())
 	k.environ = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CACHE_HOME=" + k.cache, "XDG_CONFIG_HOME=" + filepath.Join(dir, "config"),
-		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "LC_ALL=C.UTF-8", "TERM=dumb",
+		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "LC_ALL=C.UTF-8", "TERM=dumb", "GIT_BST_BUILD_CONTINUE=" + policy,
 	}
 	if out, err := exec.Command("git", "init", "--quiet", k.repo).CombinedOutput(); err != nil {
 		t.Fatalf("git init: %v\n%s", err, out)
@@ -130,6 +181,16 @@ func newKillBench(t *testing.T) *killBench {
 // change gives the project the sources and the element of a round.
 func (k *killBench) change(round int) {
 	k.Helper()
+	command := "for f in src/*; do cat $f $f > obj/${f#src/}; done"
+	if k.policy == "auto" {
+		command = "make"
+	}
+	var makefile strings.Builder
+	makefile.WriteString("all:")
+	for i := range killFiles {
+		fmt.Fprintf(&makefile, " obj/%d", i)
+	}
+	makefile.WriteString("\nobj/%: src/%\n\tcat $< $< > $@\n")
 	element := fmt.Sprintf(`kind: manual
 sources:
 - kind: local
@@ -139,8 +200,8 @@ environment:
 config:
   build-commands:
   - |
-    mkdir obj
-    for f in src/*; do cat $f $f > obj/${f#src/}; done
+    mkdir -p obj
+    %s
   install-commands:
   - |
     mkdir -p %%{install-root}/usr/share
@@ -148,8 +209,8 @@ config:
     chmod 755 %%{install-root}/usr/share/obj/0
     ln -s obj/0 %%{install-root}/usr/share/link
   strip-commands: []
-`, k.token)
-	files := map[string][]byte{"elements/killed.bst": []byte(element)}
+`, k.token, command)
+	files := map[string][]byte{"elements/killed.bst": []byte(element), "Makefile": []byte(makefile.String())}
 	for i := range killFiles {
 		files[fmt.Sprintf("src/%d", i)] = killFile(round, i)
 	}
@@ -268,6 +329,7 @@ func (k *killBench) measure() map[build.Stage]time.Duration {
 		args: []string{"git-bst", "build"}, environ: k.environ, dir: k.repo, stdin: strings.NewReader(""), stdout: &out, stderr: &out, now: time.Now,
 		stage: func(stage build.Stage) { stages = append(stages, entered{stage, time.Now()}) },
 	})
+	stages = append(stages, entered{"", time.Now()})
 	if code != 0 {
 		k.Fatalf("the first build: exit code %d\n%s", code, out.String())
 	}
@@ -276,7 +338,7 @@ func (k *killBench) measure() map[build.Stage]time.Duration {
 		took := stages[i+1].at.Sub(stages[i].at)
 		lengths[stages[i].stage] = max(lengths[stages[i].stage], took)
 	}
-	for _, stage := range killStages {
+	for _, stage := range k.stages {
 		if lengths[stage] == 0 {
 			k.Fatalf("the build did not enter stage %s: %v", stage, stages)
 		}
@@ -286,9 +348,9 @@ func (k *killBench) measure() map[build.Stage]time.Duration {
 
 // killedBuild builds in a child that dies some time after it entered a stage for the nth time. It
 // returns the stage in which it died, and false if it ended before.
-func (k *killBench) killedBuild(stage build.Stage, nth int, delay time.Duration) (in build.Stage, dead bool) {
+func (k *killBench) killedBuild(stage build.Stage, nth int, delay time.Duration, args []string) (in build.Stage, dead bool) {
 	k.Helper()
-	child := exec.Command(k.self, "build")
+	child := exec.Command(k.self, args...)
 	child.Dir = k.repo
 	child.Env = append(k.environ, fmt.Sprintf("%s=%s %d %s %s", killPlan, stage, nth, delay, k.status))
 	out, err := child.CombinedOutput()

@@ -60,7 +60,7 @@ type Env struct {
 type Stage string
 
 // The stages, in the order in which a build enters them. Those from StagePhase to StageCache come
-// once for each phase; StageEnd is entered when all is stored.
+// once for each phase; StageEnd is entered when all is stored, and StageWarm twice or after it.
 const (
 	StageStaging  Stage = "staging"  // sources and sysroot are made, or a state is restored
 	StagePhase    Stage = "phase"    // commands run
@@ -69,6 +69,7 @@ const (
 	StageRecord   Stage = "record"   // the record is written
 	StageArtifact Stage = "artifact" // the artifact is stored under its names
 	StageEnd      Stage = "end"
+	StageWarm     Stage = "warm" // the build folder that stays is changed: before what runs in it, and in the end
 )
 
 func (e *Env) reach(stage Stage) {

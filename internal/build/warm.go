@@ -99,6 +99,7 @@ func (c *chain) enterWarm(ctx context.Context, rec record.Record) bool {
 	if !ok {
 		return false
 	}
+	c.env.reach(StageWarm)
 	// From here on it is in nobody's state, until all is captured.
 	if err := os.Remove(filepath.Join(w.dir, warmState)); err != nil {
 		return false
@@ -245,6 +246,7 @@ func (c *chain) leaveWarm() {
 // keepWarm moves the work folder's folders to the warm tree, if they are not there already, and
 // writes what they hold.
 func (c *chain) keepWarm(w *warmTree) error {
+	c.env.reach(StageWarm)
 	state := warmStateFile{Version: warmVersion, Boot: bootID(), Record: c.rec.ID, Element: c.job.Element, WorkDir: c.job.Facts.WorkDir, Folders: map[string]warmContent{}}
 	for _, folder := range warmFolders {
 		captured, ok := c.captured[folder]
