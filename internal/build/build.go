@@ -155,6 +155,7 @@ func (e *Env) runStep(ctx context.Context, job Job, step plan.Step, do func(cont
 	e.reach(StageStaging)
 	c := &chain{env: e, job: job, dir: work, rec: &rec, how: how(step), index: map[string]*tree.StatIndex{}}
 	defer c.leaveWarm()
+	defer c.untrace()
 	return e.end(ctx, c, do(ctx, c))
 }
 

@@ -146,6 +146,7 @@ func (c *chain) probe(ctx context.Context) error {
 	c.env.emit(Event{Kind: EventPhase, Element: c.job.Element, Phase: ProbePhase, LogPath: log.path})
 	c.env.reach(StagePhase)
 	result, _, err := c.runTraced(ctx, ProbePhase, c.job.Parts.Phases[at].Commands, log)
+	c.untrace() // the files whose readers are counted are still to be written
 	if err != nil {
 		return err
 	}

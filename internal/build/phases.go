@@ -45,8 +45,10 @@ type chain struct {
 	captured   map[string]tree.Imported
 	newestTime time.Time // of a file in the build folder; zero when that is not known
 
-	before trace.Trace // of the chain up to the state that this build began from
-	now    trace.Trace // of this build
+	tracer  *trace.Tracer // of this build; nil while nothing is traced
+	earlier trace.Trace   // of this build, from before the tracer was started
+	before  trace.Trace   // of the chain up to the state that this build began from
+	now     trace.Trace   // of this build
 	// readers: files may have got readers that they did not have, so both's opens count.
 	readers bool
 }
@@ -217,10 +219,15 @@ func (c *chain) run(ctx context.Context, index int) error {
 	failure := c.env.failure(c.job, phase.Name, running, result, log)
 	var captured action.Outputs
 	whole, captureErr := false, error(nil)
-	if failure != nil || c.how != record.Continued || index == len(c.job.Parts.Phases)-1 {
+	ends := failure != nil || index == len(c.job.Parts.Phases)-1
+	if ends || c.how != record.Continued {
 		c.env.reach(StageCapture)
 		captured, whole, captureErr = c.capture(detached(ctx))
+		c.learn()
 	} // else nobody could use it: nothing is fed by what stands on an old tree (rule 24)
+	if ends {
+		c.untrace()
+	}
 	captured.Duration, captured.MaxRSS = result.Duration, result.MaxRSS
 	if captured.Log, err = log.store(detached(ctx), c.env.CAS); err != nil && failure == nil {
 		return err // of a failure, the log's file is there all the same

@@ -23,28 +23,52 @@ func (c *chain) runTraced(ctx context.Context, phase string, commands []string, 
 }
 
 // traced runs a phase's commands while the build folder is watched, and adds what it learned to
-// what the chain did before. Where nothing can be watched the trace has a gap, and no more.
+// what the chain did before. One tracer goes through the whole chain, as to begin means to look into
+// every folder. Where nothing can be watched the trace has a gap, and no more.
 func (c *chain) traced(ctx context.Context, phase string, run func(context.Context, sandbox.Spec) (sandbox.Result, error)) (sandbox.Result, error) {
 	c.captured, c.newestTime = nil, time.Time{}
 	if !c.env.Trace || c.job.Parts.Layout.BuildRoot == "" {
 		return run(ctx, c.spec())
 	}
-	tracer, err := trace.Start(ctx, c.path("build"), trace.Options{Precise: c.changed()})
-	if err != nil {
-		c.now.AddGap(trace.GapWatch)
-		return run(ctx, c.spec())
+	if c.tracer == nil {
+		tracer, err := trace.Start(ctx, c.path("build"), trace.Options{Precise: c.changed()})
+		if err != nil {
+			c.now.AddGap(trace.GapWatch)
+			return run(ctx, c.spec())
+		}
+		c.tracer, c.earlier = tracer, c.now
 	}
-	tracer.Phase(phase)
-	result, runErr := c.told(ctx, tracer.Ending, run)
-	if runErr == nil && orderly(result) {
-		tracer.Pause()
+	c.tracer.Phase(phase)
+	result, err := c.told(ctx, c.tracer.Ending, run)
+	if err != nil || !orderly(result) {
+		c.untrace()
+		return result, err
 	}
-	learned, err := tracer.Stop()
+	c.tracer.Pause()
+	c.now = follow(c.earlier, c.tracer.Learned())
+	return result, nil
+}
+
+// learn tells the tracer what a capture showed: which files got further names.
+func (c *chain) learn() {
+	captured, ok := c.captured["build"]
+	if c.tracer == nil || !ok {
+		return
+	}
+	c.tracer.Links(captured.Index.Changed)
+	c.now = follow(c.earlier, c.tracer.Learned())
+}
+
+// untrace ends the tracing.
+func (c *chain) untrace() {
+	if c.tracer == nil {
+		return
+	}
+	learned, err := c.tracer.Stop()
 	if err != nil {
 		learned.AddGap(trace.GapOverflow)
 	}
-	c.now = follow(c.now, learned)
-	return result, runErr
+	c.now, c.tracer = follow(c.earlier, learned), nil
 }
 
 // told runs a phase's commands. When they are to end, as ctx is done or their time is over, ending

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -241,6 +242,14 @@ func (t *Tracer) Links(changed iter.Seq2[string, int64]) {
 	}
 	t.markLinked(changed)
 	t.links = false
+}
+
+// Learned returns what was learned so far, between phases; the watching goes on. Whether files got
+// further names is in it only as far as Links was told.
+func (t *Tracer) Learned() Trace {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return Trace{Phases: slices.Clone(t.trace.Phases), Gaps: slices.Clone(t.trace.Gaps)}
 }
 
 // Stop ends the watching and returns what was learned. A phase that still runs has not ended: that

@@ -354,6 +354,27 @@ func TestLinksByTheCallersCapture(t *testing.T) {
 	}
 }
 
+// What was learned is told between phases, and later phases change nothing of it.
+func TestLearnedBetweenPhases(t *testing.T) {
+	dir := folder(t, "a x", "b x")
+	tracer := start(t, dir, trace.Options{})
+	tracer.Phase("configure")
+	sh(t, dir, "cat a; ln b c; rm c")
+	tracer.Pause()
+	tracer.Links(func(yield func(string, int64) bool) { _ = yield("a", 0) && yield("b", 1<<62) })
+	first := tracer.Learned()
+	tracer.Phase("build")
+	sh(t, dir, "cat b; echo > a")
+	tracer.Pause()
+	got := stop(t, tracer)
+	if len(first.Phases) != 1 || !first.Complete() || first.Uses("a") != trace.Opened || first.Uses("b") != trace.Linked {
+		t.Errorf("learned %+v", first)
+	}
+	if len(got.Phases) != 2 || got.Uses("a")&trace.Written == 0 || got.Uses("b")&trace.Opened == 0 {
+		t.Errorf("in the end %+v", got)
+	}
+}
+
 // What the caller changes between phases is no work of the build's, and what the build links of it is.
 func TestChangesBetweenPhases(t *testing.T) {
 	dir := folder(t, "a x", "b x", "c x")

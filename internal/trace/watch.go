@@ -52,7 +52,9 @@ func (t *Tracer) watchTree(ctx context.Context, path string) error {
 		}
 	}
 	t.watch(fd, path)
-	t.drain() // what our own looking told, where folders are watched already
+	if t.started != 0 {
+		t.drain() // what our own looking told, as folders are watched already
+	}
 	return nil
 }
 

@@ -40,6 +40,15 @@ const (
 	racySecond = 2_000_000_000
 )
 
+// Changed yields all files with their change times, nanoseconds since 1970.
+func (x *StatIndex) Changed(yield func(path string, nano int64) bool) {
+	for _, s := range x.Stats {
+		if !yield(s.Path, s.CTime) {
+			return
+		}
+	}
+}
+
 func newStat(path string, st *unix.Stat_t) Stat {
 	return Stat{Path: path, MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), Size: st.Size, Inode: st.Ino, Mode: uint32(st.Mode)}
 }
