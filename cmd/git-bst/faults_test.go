@@ -43,7 +43,7 @@ func (k *killBench) buildWith(stage func(build.Stage)) (code int, output string)
 // TestFilesSavedDuringABuild: what is saved while a build runs is not in it, whenever that happens
 // (rule 26); the next build has it.
 func TestFilesSavedDuringABuild(t *testing.T) {
-	k := newKillBench(t, "never")
+	k := newKillBench(t)
 	k.plain("init", "--kind", "manual", "--name", "killed")
 	for i, stage := range []build.Stage{build.StageStaging, build.StagePhase, build.StageCapture} {
 		before, after := 2*i+1, 2*i+2
@@ -78,7 +78,7 @@ func (k *killBench) checkUpToDate(round int) {
 // TestCollectionDuringABuild: a collection that keeps nothing, at any stage, takes nothing away
 // from a running build.
 func TestCollectionDuringABuild(t *testing.T) {
-	k := newKillBench(t, "never")
+	k := newKillBench(t)
 	k.plain("init", "--kind", "manual", "--name", "killed")
 	removed := 0
 	for round, stage := range killStages {
@@ -116,7 +116,7 @@ func (k *killBench) collect() bool {
 
 // TestCacheDeletedDuringABuild: it ends with an error or a success, and the next build is right.
 func TestCacheDeletedDuringABuild(t *testing.T) {
-	k := newKillBench(t, "never")
+	k := newKillBench(t)
 	k.plain("init", "--kind", "manual", "--name", "killed")
 	for round, stage := range killStages {
 		k.change(round)
@@ -234,7 +234,7 @@ func (k *killBench) release() {
 func TestInterrupted(t *testing.T) {
 	for name, trap := range map[string]string{"willing": "", "unwilling": "trap '' INT TERM HUP", "children": "sleep 1000 & sleep 1000 &"} {
 		t.Run(name, func(t *testing.T) {
-			k := newKillBench(t, "never")
+			k := newKillBench(t)
 			k.plain("init", "--kind", "manual", "--name", "waits")
 			k.waitingElement("waits.bst", trap)
 			const tries = 3 // on a busy machine the scheduler alone may take a second
@@ -292,7 +292,7 @@ func (k *killBench) checkInterrupted() {
 
 // TestTwoBuilders: of two that build the same at once, one builds and the other one takes that.
 func TestTwoBuilders(t *testing.T) {
-	k := newKillBench(t, "never")
+	k := newKillBench(t)
 	k.plain("init", "--kind", "manual", "--name", "waits")
 	k.waitingElement("waits.bst", "")
 	first := k.start("build")
@@ -326,7 +326,7 @@ func (c *child) has(text string) bool {
 // TestBuildersInParallel: elements that don't need each other are built at the same time, by one
 // process or by two.
 func TestBuildersInParallel(t *testing.T) {
-	k := newKillBench(t, "never")
+	k := newKillBench(t)
 	k.plain("init", "--kind", "manual", "--name", "one")
 	k.waitingElement("one.bst", "")
 	k.waitingElement("two.bst", ": two")

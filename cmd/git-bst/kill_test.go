@@ -40,7 +40,7 @@ var warmStages = []build.Stage{
 // whole, no process of the build may be left, and the next build must make what a clean one makes.
 // All happens in one cache, so that damage adds up. scripts/accept-kill runs it for longer.
 func TestKilledBuild(t *testing.T) {
-	k := newKillBench(t, "never")
+	k := newKillBench(t)
 	k.stages = killStages
 	k.plain("init", "--kind", "manual", "--name", "killed")
 	k.change(0)
@@ -58,7 +58,7 @@ func TestKilledWarm(t *testing.T) {
 		}
 		t.Skip("install make")
 	}
-	k := newKillBench(t, "auto")
+	k := newKillBenchFor(t, "auto")
 	k.stages = warmStages
 	k.plain("init", "--kind", "manual", "--name", "killed")
 	k.change(0)
@@ -159,7 +159,13 @@ type killBench struct {
 	stages                         []build.Stage
 }
 
-func newKillBench(t *testing.T, policy string) *killBench {
+func newKillBench(t *testing.T) *killBench {
+	t.Helper()
+	return newKillBenchFor(t, "never")
+}
+
+// newKillBenchFor is newKillBench with another policy about continued builds.
+func newKillBenchFor(t *testing.T, policy string) *killBench {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
