@@ -28,7 +28,7 @@ func (e *Env) continueFrom(ctx context.Context, job Job, step plan.Step) (Built,
 	if !errors.As(err, &doubt) {
 		return built, err
 	}
-	e.note(job.Element, "building clean: "+doubt.reason.Text)
+	e.emit(Event{Kind: EventNote, Element: job.Element, Code: string(doubt.reason.Code), Lines: []string{"building clean: " + doubt.reason.Text}})
 	instead := plan.Step{Element: step.Element, Verdict: plan.Clean, Reason: doubt.reason}
 	built, err = e.run(ctx, job, instead)
 	built.Instead = &instead
