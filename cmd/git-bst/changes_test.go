@@ -1,7 +1,9 @@
 package main
 
 import (
+	"io/fs"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,47 +18,137 @@ const changesWanted = "GIT_BST_TEST_CHANGES"
 
 // TestChanges makes each of 22 kinds of change to a small project of each of five build systems.
 // Whatever the rules decide, the artifact must be what a clean build gives, and its program must
-// show the change. The table below says what they decide, where that is not left open.
+// show the change. The table below says what they decide and what is compiled then, where that is
+// not left to the clock. All kinds are tried with make, a seeded few with the other build systems,
+// or all: see changesWanted.
 func TestChanges(t *testing.T) {
-	wanted := os.Getenv(changesWanted)
-	for _, system := range slices.Sorted(maps.Keys(systems)) {
+	wanted, seed := os.Getenv(changesWanted), number(t, fuzzSeed, 1)
+	for i, system := range slices.Sorted(maps.Keys(systems)) {
+		chosen := changes
 		if wanted != "all" && !slices.Contains(strings.Split(wanted+",make", ","), system) {
-			continue
+			chosen = someChanges(uint64(seed), uint64(i))
 		}
-		t.Run(system, func(t *testing.T) { testChanges(t, system) })
+		t.Run(system, func(t *testing.T) { testChanges(t, system, chosen) })
 	}
 }
 
-func testChanges(t *testing.T, system string) {
+// someChanges are a few kinds of change, others with another seed.
+func someChanges(seed, system uint64) []change {
+	const few = 2
+	random := rand.New(rand.NewPCG(seed, system))
+	var some []change
+	for _, i := range slices.Sorted(slices.Values(random.Perm(len(changes))[:few])) {
+		some = append(some, changes[i])
+	}
+	return some
+}
+
+func testChanges(t *testing.T, system string, chosen []change) {
 	e := newSystem(t, system)
 	first := e.continued()
-	if first.failed {
-		t.Fatalf("the first build failed:\n%s", first.output)
+	if first.failed || !slices.Equal(first.units, e.allUnits()) {
+		t.Fatalf("the first build: failed=%t, compiled %v\n%s", first.failed, first.units, first.output)
 	}
-	for _, change := range changes {
-		t.Run(strings.ReplaceAll(change.name, " ", "-"), func(t *testing.T) {
+	records := e.records()
+	for _, change := range chosen {
+		t.Run(change.test(), func(t *testing.T) {
 			e.T = t
 			e.git("reset", "--quiet", "--hard", "base")
 			e.git("clean", "-fdxq")
+			e.forget(records) // each change is against the first build
 			change.edit(e, system)
 			got, differs := e.compare()
-			t.Logf("%s: %s (%s)", system, got.verdict, got.reason)
+			t.Logf("%s: %s, compiled %v", system, got, got.units)
 			if differs != "" {
-				t.Fatalf("%s: %s: %s", got.verdict, got.reason, differs)
+				t.Fatalf("%s: %s", got, differs)
 			}
 			if got.failed != (change.says == "") {
 				t.Fatalf("failed: %t\n%s", got.failed, got.output)
 			}
 			if !got.failed {
-				said, err := exec.Command(filepath.Join(e.checkout("continued"), "usr/bin/prog")).CombinedOutput()
-				if err != nil || !strings.Contains(string(said), change.says) {
-					t.Errorf("the program says %q (%v), want %q in it", said, err, change.says)
-				}
+				e.says(change.says)
 			}
-			if want := change.verdict(system); want != "" && !strings.HasSuffix(got.verdict, want) {
-				t.Errorf("%s: %s: %s, want %s", system, got.verdict, got.reason, want)
-			}
+			e.decided(got, change.decided(system))
 		})
+	}
+}
+
+// decided checks a verdict, its reason and what was compiled: "continue source-changed main.c";
+// "*" are all C files of the project, and "?" any.
+func (e *edited) decided(got came, want string) {
+	e.Helper()
+	words := strings.Fields(want)
+	if len(words) == 0 {
+		return
+	}
+	units := words[2:]
+	switch {
+	case slices.Equal(units, []string{"*"}):
+		units = e.allUnits()
+	case slices.Equal(units, []string{"?"}):
+		units = got.units
+	}
+	if strings.Join(words[:2], " ") != e.code(got) || !slices.Equal(units, got.units) {
+		e.Errorf("%s, compiled %v; want %s\n%s", got, got.units, want, got.output)
+	}
+}
+
+// code is a verdict with its code, without what was tried before.
+func (e *edited) code(got came) string {
+	return got.verdict[strings.LastIndexByte(got.verdict, ' ')+1:] + " " + got.code
+}
+
+// allUnits lists the project's C files.
+func (e *edited) allUnits() []string {
+	e.Helper()
+	units, err := filepath.Glob(e.path("*.c"))
+	if err != nil {
+		e.Fatal(err)
+	}
+	for i, unit := range units {
+		units[i] = filepath.Base(unit)
+	}
+	return units
+}
+
+// says checks what the built program says.
+func (e *edited) says(want string) {
+	e.Helper()
+	program, err := filepath.Glob(filepath.Join(e.checkout("continued"), "*", "bin", "prog"))
+	if err != nil || len(program) != 1 {
+		e.Fatalf("the artifact has the programs %v (%v), want one", program, err)
+	}
+	said, err := exec.Command(program[0]).CombinedOutput()
+	if err != nil || !strings.Contains(string(said), want) {
+		e.Errorf("the program says %q (%v), want %q in it", said, err, want)
+	}
+}
+
+// records lists the files of the records of the continued builds.
+func (e *edited) records() []string {
+	e.Helper()
+	var files []string
+	err := filepath.WalkDir(filepath.Join(e.dir, "continued", "git-bst", "records"), func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			files = append(files, name)
+		}
+		return err
+	})
+	if err != nil {
+		e.Fatal(err)
+	}
+	return files
+}
+
+// forget removes the records of all builds but those that are given.
+func (e *edited) forget(but []string) {
+	e.Helper()
+	for _, name := range e.records() {
+		if !slices.Contains(but, name) {
+			if err := os.Remove(name); err != nil {
+				e.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -218,10 +310,13 @@ type change struct {
 	name string
 	says string // what the program then says; "" for one after which it can't be built
 	edit func(e *edited, system string)
-	want map[string]string // the verdict, by build system; "" is all others
+	want map[string]string // what is decided, as for edited.decided, by build system; "" is all others
 }
 
-func (c change) verdict(system string) string {
+// test is the name of the test of this kind of change.
+func (c change) test() string { return strings.ReplaceAll(c.name, " ", "-") }
+
+func (c change) decided(system string) string {
 	if want, ok := c.want[system]; ok {
 		return want
 	}
@@ -235,7 +330,10 @@ func listed(e *edited, system, old, with string) {
 	}
 }
 
-func all(verdict string) map[string]string { return map[string]string{"": verdict} }
+func all(decided string) map[string]string { return map[string]string{"": decided} }
+
+// asMakeReads is what is decided about files that configure reads, or, where there is no configure, make.
+var asMakeReads = map[string]string{"": "clean configure-read *", "make": "clean build-system-read *"}
 
 // optionFiles is where a build system has an option's default.
 var optionFiles = map[string]string{
@@ -243,61 +341,61 @@ var optionFiles = map[string]string{
 }
 
 var changes = []change{
-	{"source changed", "main2", func(e *edited, _ string) { e.replace("main.c", "main1", "main2") }, all("continue")},
+	{"source changed", "main2", func(e *edited, _ string) { e.replace("main.c", "main1", "main2") }, all("continue source-changed main.c")},
 	{"source changed with an older time", "main3", func(e *edited, _ string) {
 		e.replace("main.c", "main1", "main3")
 		e.old("main.c")
-	}, all("continue")},
-	{"content reverted", "main1", func(*edited, string) {}, all("skip")},
+	}, all("continue source-changed main.c")},
+	{"content reverted", "main1", func(*edited, string) {}, all("skip artifact-cached")},
 	{"source deleted", "plug-b", func(e *edited, system string) {
 		e.remove("plug_a.c")
 		listed(e, system, "plug_a.c ", "")
-	}, all("clean")},
+	}, all("clean file-deleted-read *")},
 	{"source renamed", "plug-a", func(e *edited, system string) {
 		e.rename("plug_a.c", "plug_c.c")
 		listed(e, system, "plug_a.c ", "plug_c.c ")
-	}, all("clean")},
+	}, all("clean file-deleted-read *")},
 	{"header removed with its include", "main1", func(e *edited, _ string) {
 		e.remove("unused.h")
 		e.replace("main.c", "#include \"unused.h\"\n", "")
-	}, all("clean")},
-	{"header removed but needed", "", func(e *edited, _ string) { e.remove("util.h") }, all("clean")},
-	{"header added before a dependency's", "dep-own", func(e *edited, _ string) { e.write("dep.h", "#define DEP \"dep-own\"\n") }, all("clean")},
+	}, all("clean file-deleted-read *")},
+	{"header removed but needed", "", func(e *edited, _ string) { e.remove("util.h") }, all("clean file-deleted-read ?")},
+	{"header added before a dependency's", "dep-own", func(e *edited, _ string) { e.write("dep.h", "#define DEP \"dep-own\"\n") }, all("clean file-added *")},
 	{"source added", "plug-d", func(e *edited, system string) {
 		e.write("plug_d.c", strings.ReplaceAll(sources["plug_a.c"], "plug-a", "plug-d"))
 		listed(e, system, "plug_a.c ", "plug_a.c plug_d.c ")
-	}, all("clean")},
-	{"file read by configure", "conf2", func(e *edited, _ string) { e.write("conf.txt", "conf2\n") }, all("clean")},
-	{"version file", "2.0", func(e *edited, _ string) { e.write("version.txt", "2.0\n") }, all("clean")},
-	{"generator's input", "gen2", func(e *edited, _ string) { e.write("gen.in", "gen2\n") }, nil},
-	{"option's default", "option2", func(e *edited, system string) { e.replace(optionFiles[system], "option1", "option2") }, all("clean")},
+	}, all("clean file-added *")},
+	{"file read by configure", "conf2", func(e *edited, _ string) { e.write("conf.txt", "conf2\n") }, asMakeReads},
+	{"version file", "2.0", func(e *edited, _ string) { e.write("version.txt", "2.0\n") }, asMakeReads},
+	{"generator's input", "gen2", func(e *edited, _ string) { e.write("gen.in", "gen2\n") }, all("continue source-changed main.c")},
+	{"option's default", "option2", func(e *edited, system string) { e.replace(optionFiles[system], "option1", "option2") }, asMakeReads},
 	{"option's default with an older time", "option3", func(e *edited, system string) {
 		e.replace(optionFiles[system], "option1", "option3")
 		e.old(optionFiles[system])
-	}, all("clean")},
-	{"dependency's header", "dep2", func(e *edited, _ string) { e.replace("elements/dep.bst", "dep1", "dep2") }, all("clean")},
+	}, asMakeReads},
+	{"dependency's header", "dep2", func(e *edited, _ string) { e.replace("elements/dep.bst", "dep1", "dep2") }, all("clean inputs-changed *")},
 	{"option of configure", "option4", func(e *edited, system string) {
 		e.replace("elements/p.bst", "  edited: 1\n", map[string]string{
 			"make": "  make-args: OPTION=option4\n", "cmake": "  cmake-local: -DOPTION=option4\n",
 			"cmake-make": "  cmake-local: -DOPTION=option4\n", "meson": "  meson-local: -Dopt=option4\n", "autotools": "  conf-local: --with-opt=option4\n",
 		}[system])
-	}, all("clean")},
+	}, all("clean inputs-changed *")},
 	{"flags in the environment", "flag2", func(e *edited, _ string) {
 		e.replace("elements/p.bst", "  EDITED: 1\n", "  CFLAGS: -DFLAG='\"flag2\"'\n")
-	}, all("clean")},
+	}, all("clean inputs-changed *")},
 	{"folder becomes a link", "extra2", func(e *edited, _ string) {
 		e.remove("inc")
 		if err := os.Symlink("alt", e.path("inc")); err != nil {
 			e.Fatal(err)
 		}
-	}, all("clean")},
+	}, all("clean file-deleted-read *")},
 	{"touched", "main1", func(e *edited, _ string) {
 		e.write("main.c", e.read("main.c"))
 		e.old("util.h")
-	}, all("skip")},
+	}, all("skip artifact-cached")},
 	{"generated file added", "gen-own", func(e *edited, _ string) {
 		e.write("gen.h", "#define GEN \"gen-own\"\n")
-	}, nil},
+	}, map[string]string{"": "clean file-added *", "make": "clean file-added-made *", "autotools": "clean file-added-made *"}},
 	{"object cut off", "main5", func(e *edited, _ string) {
 		e.replace("main.c", "main1", "main5")
 		e.interrupted(50 * time.Millisecond)
@@ -306,5 +404,5 @@ var changes = []change{
 		e.write("elements/p.bst", e.read("elements/p.bst")+"config:\n  build-commands:\n    (>):\n    - touch -d '2 hours' ahead\n")
 		e.continued()
 		e.replace("main.c", "main1", "main6")
-	}, all("clean")},
+	}, all("clean clock-behind *")},
 }

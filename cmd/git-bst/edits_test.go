@@ -5,9 +5,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +23,7 @@ import (
 type edited struct {
 	*testing.T
 	dir, repo string
+	project   string   // where project.conf and the elements are, if not in repo
 	environ   []string // without the cache and the policy
 	ctx       context.Context
 	stage     func(build.Stage)
@@ -31,11 +35,14 @@ type came struct {
 	files   string // the digest of the artifact's files; "" when it failed
 	verdict string // what was planned, then what was done instead: "continue, clean"
 	reason  string
-	code    string // of the reason
-	key     string // the artifact's where it was there before
-	record  string // of the build that made it, where that is known
-	output  string // all that was printed
+	code    string   // of the reason
+	key     string   // the artifact's where it was there before
+	record  string   // of the build that made it, where that is known
+	units   []string // what was compiled, sorted
+	output  string   // all that was printed
 }
+
+func (c came) String() string { return fmt.Sprintf("%s %s (%s)", c.verdict, c.code, c.reason) }
 
 func newEdited(t *testing.T) *edited {
 	t.Helper()
@@ -46,15 +53,25 @@ func newEdited(t *testing.T) *edited {
 		"GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL=/dev/null", "LC_ALL=C.UTF-8", "TERM=dumb",
 	}
 	e.git("init", "--quiet", e.repo)
+	for _, cache := range []string{"continued", "clean"} {
+		if err := rememberHost(filepath.Join(dir, cache)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return e
 }
 
 func (e *edited) git(args ...string) string {
 	e.Helper()
-	identity := []string{"-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "advice.detachedHead=false"}
-	if args[0] != "init" {
-		identity = append([]string{"-C", e.repo}, identity...)
+	if args[0] == "init" {
+		return e.gitIn(e.dir, args...)
 	}
+	return e.gitIn(e.repo, args...)
+}
+
+func (e *edited) gitIn(dir string, args ...string) string {
+	e.Helper()
+	identity := []string{"-C", dir, "-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "advice.detachedHead=false"}
 	cmd := exec.Command("git", append(identity, args...)...)
 	cmd.Env = e.environ
 	out, err := cmd.CombinedOutput()
@@ -76,7 +93,7 @@ func (e *edited) run(cache, policy string, args ...string) (code int, stdout, st
 	var out, errs bytes.Buffer
 	environ := append(e.environ[:len(e.environ):len(e.environ)], e.settings(cache, policy)...)
 	code = run(cmp.Or(e.ctx, e.Context()), machine{
-		args: append([]string{"git-bst"}, args...), environ: environ, dir: e.repo, stdin: strings.NewReader(""), stdout: &out, stderr: &errs, now: time.Now,
+		args: append([]string{"git-bst"}, args...), environ: environ, dir: cmp.Or(e.project, e.repo), stdin: strings.NewReader(""), stdout: &out, stderr: &errs, now: time.Now,
 		stage: func(stage build.Stage) {
 			if e.stage != nil {
 				e.stage(stage)
@@ -110,7 +127,7 @@ func (e *edited) build(cache, policy string, args ...string) came {
 		if got.failed {
 			return got
 		}
-		code, stdout, stderr := e.run(cache, policy, "show", "--deps", "none", "--format", "%{artifact-cas-digest}")
+		code, stdout, stderr := e.run(cache, policy, "show", "--deps", "none", "--format", "%{artifact-cas-digest}", e.element())
 		if code != 0 {
 			e.Fatalf("git-bst show: exit code %d\n%s", code, stderr)
 		}
@@ -134,32 +151,66 @@ func (e *edited) buildOnce(cache, policy string, args ...string) came {
 		var event struct {
 			Kind, Element, Verdict, Reason, Code, Key string
 			Lines                                     []string
+			Log                                       string `json:"log_path"`
 		}
 		if err := json.Unmarshal([]byte(line), &event); err != nil {
 			e.Fatalf("%v in %q", err, line)
 		}
-		if event.Element == "dep.bst" {
+		if event.Element != e.element() {
 			continue
 		}
 		note, doubted := strings.CutPrefix(strings.Join(event.Lines, " "), "building clean: ")
 		switch {
 		case event.Kind == "start" || got.verdict == "" && event.Verdict != "":
 			got.verdict, got.reason, got.code, got.key = event.Verdict, event.Reason, event.Code, event.Key
-		case doubted:
-			got.verdict, got.reason = got.verdict+", clean", note
+		case doubted: // what was done before is thrown away
+			got.verdict, got.reason, got.code, got.units = got.verdict+", clean", note, event.Code, nil
+		case event.Kind == "phase":
+			got.units = append(got.units, e.compiled(event.Log)...)
 		}
 	}
+	slices.Sort(got.units)
 	return got
+}
+
+// compiled lists the C files that a phase compiled, by its log.
+func (e *edited) compiled(log string) []string {
+	e.Helper()
+	text, err := os.ReadFile(log)
+	if err != nil {
+		e.Fatal(err)
+	}
+	var units []string
+	for line := range strings.Lines(string(text)) {
+		words := strings.Fields(line)
+		if !slices.Contains(words, "-c") || !slices.ContainsFunc(words, func(word string) bool { return path.Base(word) == "cc" || path.Base(word) == "gcc" }) {
+			continue
+		}
+		for _, word := range slices.Backward(words) {
+			if strings.HasSuffix(word, ".c") {
+				units = append(units, path.Base(word))
+				break
+			}
+		}
+	}
+	return units
 }
 
 // interrupted begins a continued build and ends it some time after a phase began, as Ctrl-C does.
 // It reports whether the build was ended so.
 func (e *edited) interrupted(after time.Duration) bool {
 	e.Helper()
+	return e.interruptedBy(func(end func()) { time.AfterFunc(after, end) })
+}
+
+// interruptedBy begins a continued build, calls begun when a phase begins, and reports whether the
+// build was ended by that.
+func (e *edited) interruptedBy(begun func(end func())) bool {
+	e.Helper()
 	ctx, cancel := context.WithCancel(e.Context())
 	e.ctx, e.stage = ctx, func(stage build.Stage) {
 		if stage == build.StagePhase {
-			time.AfterFunc(after, cancel)
+			begun(cancel)
 		}
 	}
 	defer func() { cancel(); e.ctx, e.stage = nil, nil }()
@@ -208,7 +259,13 @@ func (e *edited) checkout(cache string) string {
 func (e *edited) element() string { return "p.bst" }
 
 // path is that of a file of the work tree.
-func (e *edited) path(name string) string { return filepath.Join(e.repo, filepath.FromSlash(name)) }
+func (e *edited) path(name string) string {
+	dir := e.repo
+	if e.project != "" && (strings.HasPrefix(name, "elements/") || name == "project.conf" || name == ".git-bst.toml") {
+		dir = e.project
+	}
+	return filepath.Join(dir, filepath.FromSlash(name))
+}
 
 func (e *edited) read(name string) string {
 	e.Helper()
@@ -221,10 +278,15 @@ func (e *edited) read(name string) string {
 
 func (e *edited) write(name, text string) {
 	e.Helper()
-	if err := os.MkdirAll(filepath.Dir(e.path(name)), 0o777); err != nil {
+	e.writeTo(e.path(name), text)
+}
+
+func (e *edited) writeTo(file, text string) {
+	e.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 		e.Fatal(err)
 	}
-	if err := os.WriteFile(e.path(name), []byte(text), 0o666); err != nil {
+	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
 		e.Fatal(err)
 	}
 }
@@ -244,6 +306,13 @@ func (e *edited) old(name string) {
 	e.Helper()
 	before := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 	if err := os.Chtimes(e.path(name), before, before); err != nil {
+		e.Fatal(err)
+	}
+}
+
+func (e *edited) executable(name string) {
+	e.Helper()
+	if err := os.Chmod(e.path(name), 0o777); err != nil {
 		e.Fatal(err)
 	}
 }

@@ -181,6 +181,9 @@ func newKillBenchFor(t *testing.T, policy string) *killBench {
 	if out, err := exec.Command("git", "init", "--quiet", k.repo).CombinedOutput(); err != nil {
 		t.Fatalf("git init: %v\n%s", err, out)
 	}
+	if err := rememberHost(k.cache); err != nil {
+		t.Fatal(err)
+	}
 	return k
 }
 

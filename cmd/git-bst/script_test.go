@@ -62,6 +62,9 @@ func setUpScript(env *testscript.Env) error {
 	if err := os.MkdirAll(filepath.Join(home, "config"), 0o777); err != nil {
 		return err
 	}
+	if err := rememberHost(filepath.Join(home, "cache")); err != nil {
+		return err
+	}
 	return os.WriteFile(filepath.Join(home, "gitconfig"), []byte("[init]\n\tdefaultBranch = main\n[advice]\n\tdetachedHead = false\n"), 0o666)
 }
 
