@@ -20,7 +20,7 @@ const module = "github.com/git-bst/git-bst/"
 // lower layers, and of its own layer only what sameLayer allows. A new line here is a change of
 // the design: say why in the commit.
 var layers = [][]string{
-	{"internal/digest", "internal/fsx", "internal/hint", "internal/textdiff"},
+	{"internal/digest", "internal/fsx", "internal/hint", "internal/textdiff", "internal/compdb"},
 	{"internal/cas", "internal/config"},
 	{"internal/tree", "internal/ledger"},
 	{"internal/bsttest"},

@@ -21,7 +21,7 @@ func TestManPages(t *testing.T) {
 		return
 	}
 	for name, text := range pages {
-		cmd := exec.Command(groff, "-man", "-Tascii", "-ww", "-z")
+		cmd := exec.Command(groff, "-Kutf8", "-man", "-Tutf8", "-ww", "-z")
 		cmd.Stdin = strings.NewReader(text)
 		if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
 			t.Errorf("%s: %v\n%s", name, err, out)

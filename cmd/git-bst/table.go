@@ -43,6 +43,7 @@ func commands() []command {
 		verifyCommand(),
 		recordsCommand(),
 		shellCommand(),
+		ideCommand(),
 		workspaceCommand(),
 		artifactCommand(),
 		sourceCommand(),
