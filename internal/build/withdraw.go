@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/git-bst/git-bst/internal/action"
 	"github.com/git-bst/git-bst/internal/artifact"
@@ -101,10 +102,10 @@ func (e *Env) follow(ctx context.Context, job Job, stored artifact.Entry) (taint
 	if err != nil {
 		return t, err
 	}
-	verified := map[string]bool{}
+	confirmed := map[string]bool{} // a clean build gave the same, so it does not matter what it was continued from
 	for _, rec := range records {
-		if rec.Trust.Verified {
-			verified[rec.BuildKey+" "+rec.Artifact.Hash()] = true
+		if rec.Trust.Verified && rec.Result == record.Success {
+			confirmed[rec.BuildKey+" "+rec.Artifact.Hash()] = true
 		}
 	}
 	cached := map[string][]string{} // the keys of what a record's build put into the phase cache
@@ -121,7 +122,8 @@ func (e *Env) follow(ctx context.Context, job Job, stored artifact.Entry) (taint
 		for i := len(records) - 1; i >= 0; i-- { // the oldest first, as that is the order in which they came of each other
 			rec := records[i]
 			itself := rec.BuildKey == job.Chain.Build && rec.Result == record.Success && rec.Files == stored.Artifact.Files
-			if t.ids[rec.ID] || !itself && (verified[rec.BuildKey+" "+rec.Artifact.Hash()] || !e.cameOf(ctx, t, rec)) {
+			continued := !confirmed[rec.BuildKey+" "+rec.Artifact.Hash()] && t.stoodOn(rec)
+			if t.ids[rec.ID] || !itself && !continued && !e.builtOn(ctx, t, rec) {
 				continue
 			}
 			more = true
@@ -138,16 +140,13 @@ func (e *Env) follow(ctx context.Context, job Job, stored artifact.Entry) (taint
 	return t, nil
 }
 
-// cameOf reports whether a build stood on what is tainted.
-func (e *Env) cameOf(ctx context.Context, t tainted, rec record.Record) bool {
-	if t.ids[rec.Base] {
-		return true
-	}
-	for _, phase := range rec.Phases {
-		if phase.How == record.Cached && t.phases[phase.Key] {
-			return true
-		}
-	}
+// stoodOn reports whether a build was continued or resumed from what is tainted, or is a copy of it.
+func (t tainted) stoodOn(rec record.Record) bool {
+	return t.ids[rec.Base] || slices.ContainsFunc(rec.Phases, func(phase record.Phase) bool { return phase.How == record.Cached && t.phases[phase.Key] })
+}
+
+// builtOn reports whether tainted files were in a build's sysroot.
+func (e *Env) builtOn(ctx context.Context, t tainted, rec record.Record) bool {
 	image, err := cas.Get(ctx, e.CAS, rec.Parts.PreImage)
 	if err != nil {
 		return false // what it was built on is not known any more, nor found by anybody
