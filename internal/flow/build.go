@@ -300,7 +300,7 @@ func (s *Session) prepare(ctx context.Context, n *node, step plan.Step) error {
 
 // ensureSources puts into the store the blobs of n's sources that are known by digest only.
 func (s *Session) ensureSources(ctx context.Context, n *node) error {
-	if n.differs() {
+	if n.stagesWork() {
 		return n.work.repo.Ensure(ctx, n.work.snap, n.work.root)
 	}
 	for i, id := range n.sources {

@@ -21,6 +21,9 @@ func (s *Session) checkCacheDir(ctx context.Context) error {
 		return hint.Add(err, "to name one: GIT_BST_CACHE_DIR=/FOLDER git bst ..., or git config --global bst.cache.dir /FOLDER")
 	}
 	inside, ok := s.seenByGit(ctx, dir)
+	if standing := s.options.Standing; !ok && standing != nil { // the project may be built in place too
+		inside, ok = s.inWorkTree(ctx, workTreeTop(real(standing.ProjectDir)), dir)
+	}
 	if !ok {
 		return nil
 	}

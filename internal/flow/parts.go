@@ -24,7 +24,7 @@ func (s *Session) job(ctx context.Context, g *graph, n *node) (build.Job, error)
 	}
 	var err error
 	switch {
-	case n.differs():
+	case n.stagesWork():
 		job.Source, job.Warnings = n.work.root, n.work.snap.Warnings
 	case len(n.element.Sources) > 0:
 		staged, err := source.StageParts(ctx, g.sources, n.element)

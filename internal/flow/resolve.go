@@ -58,7 +58,7 @@ func (s *Session) blocked(ctx context.Context, g *graph, n *node) *plan.Reason {
 			return &plan.Reason{Code: plan.CodeDependencyNotBuilt, Text: "its dependency " + dep.Name + " is not built yet"}
 		}
 	}
-	if n.differs() {
+	if n.stagesWork() {
 		return nil // its work tree is here: nobody asks for its own sources
 	}
 	for _, id := range n.sources {

@@ -178,6 +178,14 @@ func (s *Session) makeWorkspace(ctx context.Context, g *graph, n *node, request 
 	}
 	// The registry is first: whoever is killed between the two leaves an entry whose folder is not there.
 	w.Top, w.GitDir = final, filepath.Join(final, ".git")
+	opening, err := workspace.LockOpening(ctx, s.home())
+	if err != nil {
+		return err
+	}
+	defer opening()
+	if err := s.checkFree(ctx, final); err != nil {
+		return err // somebody was quicker
+	}
 	if err := workspace.Register(ctx, s.home(), *w, workspace.Place{Top: w.Top, GitDir: w.GitDir}); err != nil {
 		return err
 	}
@@ -261,6 +269,11 @@ func (s *Session) addWorktree(ctx context.Context, g *graph, n *node, request Op
 
 // writeBoth puts both sides of a workspace down.
 func (s *Session) writeBoth(ctx context.Context, w workspace.Workspace) error {
+	unlock, err := workspace.LockOpening(ctx, s.home())
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if err := workspace.Register(ctx, s.home(), w, workspace.Place{Top: w.Top, GitDir: w.GitDir}); err != nil {
 		return err
 	}

@@ -27,11 +27,17 @@ type workTree struct {
 	// differs: root is not what the element's own sources stage, or that is not known as they are not
 	// fetched. Then the element has no strict key (rule 8). Else it is built as if there was no workspace.
 	differs bool
-	others  int // further open workspaces of the element, which are not used
+	// hasGit: the element's kind stages a .git (rule 9).
+	hasGit bool
+	others int // further open workspaces of the element, which are not used
 }
 
 // differs reports whether n is built from a work tree that its own sources do not stage.
 func (n *node) differs() bool { return n.work != nil && n.work.differs }
+
+// stagesWork reports whether n's work tree is what is staged. Where it is as the element's sources that
+// comes to the same, but that these need not be fetched; a .git is theirs.
+func (n *node) stagesWork() bool { return n.work != nil && (n.work.differs || !n.work.hasGit) }
 
 // workspaceDir is the folder of the workspace that n is built from; "" without.
 func (n *node) workspaceDir() string {
@@ -197,36 +203,51 @@ func (s *Session) workRoot(ctx context.Context, w *workTree, wanted func(string)
 // .git that they would have (rule 9).
 func (s *Session) compareWork(ctx context.Context, g *graph, n *node, cloneable bool) error {
 	w := n.work
-	w.differs = true
-	fetched := source.Cached(ctx, g.sources, n.element)
-	var staged source.Staged
-	if fetched {
-		for _, id := range n.sources {
-			fetched = fetched && !id.InPlace
-		}
-	}
-	if fetched {
-		var err error
-		if staged, err = source.StageParts(ctx, g.sources, n.element); err != nil {
-			return err
-		}
-		if staged.Source == w.root {
-			w.differs = staged.Root != staged.Source && cloneable && !s.atRef(ctx, g, n)
-		}
-		if !w.differs {
-			w.root = staged.Root
-			return nil
-		}
-	}
-	if !cloneable || w.snap.Commit == "" || w.Folder != "." {
-		return s.addGit(ctx, w, staged)
-	}
-	git, err := source.GitFor(ctx, g.sources, n.element, w.GitDir, w.snap.Commit)
-	if err != nil || git.IsZero() {
+	own, known, err := s.ownSource(ctx, g, n)
+	if err != nil {
 		return err
 	}
-	w.root, err = tree.Insert(ctx, s.cas, w.root, ".git", tree.Entry{Kind: tree.KindDir, Digest: git})
-	return err
+	w.hasGit = known && own.HasGit
+	fetched := func() bool { return source.Cached(ctx, g.sources, n.element) }
+	if known && own.Source == w.root && (!w.hasGit || fetched() && (!cloneable || s.atRef(ctx, g, n))) {
+		return nil
+	}
+	w.differs = true
+	if cloneable && w.snap.Commit != "" && w.Folder == "." {
+		git, err := source.GitFor(ctx, g.sources, n.element, w.GitDir, w.snap.Commit)
+		if err != nil || git.IsZero() {
+			return err
+		}
+		w.root, err = tree.Insert(ctx, s.cas, w.root, ".git", tree.Entry{Kind: tree.KindDir, Digest: git})
+		return err
+	}
+	if !w.hasGit || !fetched() {
+		return nil
+	}
+	staged, err := source.StageParts(ctx, g.sources, n.element)
+	if err != nil {
+		return err
+	}
+	return s.addGit(ctx, w, staged)
+}
+
+// ownSource returns what n's own sources stage, without their .git; not known where they are not fetched,
+// or are the project's work tree itself.
+func (s *Session) ownSource(ctx context.Context, g *graph, n *node) (own source.Known, known bool, err error) {
+	for _, id := range n.sources {
+		if id.InPlace || !id.Resolved {
+			return own, false, nil
+		}
+	}
+	if own, known = source.Recall(g.sources, n.sources); known || !source.Cached(ctx, g.sources, n.element) {
+		return own, known, nil
+	}
+	staged, err := source.StageParts(ctx, g.sources, n.element)
+	if err != nil {
+		return own, false, err
+	}
+	own = source.Known{Source: staged.Source, HasGit: staged.Root != staged.Source}
+	return own, true, source.Remember(g.sources, n.sources, own)
 }
 
 // atRef reports whether the work tree is at the commit that the element names: a .git that is staged

@@ -3,8 +3,10 @@ package workspace
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 
+	"github.com/git-bst/git-bst/internal/fsx"
 	"github.com/git-bst/git-bst/internal/hint"
 )
 
@@ -15,6 +17,16 @@ func Write(ctx context.Context, w Workspace) error {
 		s.Workspaces = append(s.Workspaces, w)
 		return nil
 	})
+}
+
+// LockOpening keeps other processes from opening workspaces of a project until unlock: from the look at
+// what is there to the last of what is written.
+func LockOpening(ctx context.Context, home Home) (unlock func(), err error) {
+	file := fileIn(home.GitDir, "opening.lock")
+	if err := fsx.OwnDir(filepath.Dir(file)); err != nil {
+		return nil, fmt.Errorf("write the state of workspaces: %w", err)
+	}
+	return fsx.Lock(ctx, file)
 }
 
 // Register puts the project's side down. final is where the work tree will be, which may not be there
