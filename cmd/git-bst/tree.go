@@ -40,6 +40,7 @@ func treeCommand() command {
 				action:   withTree("", treeCat),
 			},
 			treeDiffCommand(),
+			treeApplyCommand(),
 			{
 				name: "checkout", help: "write a tree into a folder", args: "TREE DIR", min: 2, max: 2,
 				about:    "DIR must be empty or not exist. " + treeNames,
