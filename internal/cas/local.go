@@ -8,12 +8,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/git-bst/git-bst/internal/digest"
@@ -206,22 +209,39 @@ func objectName(d digest.Digest) string {
 
 // Missing implements Store. A blob whose file has another size than the digest says is missing.
 func (l *Local) Missing(ctx context.Context, digests []digest.Digest) ([]digest.Digest, error) {
-	var missing []digest.Digest
+	asked := make([]digest.Digest, 0, len(digests))
 	seen := make(map[digest.Digest]bool, len(digests))
 	for _, d := range digests {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if seen[d] {
-			continue
-		}
-		seen[d] = true
-		if !l.has(d) {
-			missing = append(missing, d)
+		if !seen[d] {
+			seen[d] = true
+			asked = append(asked, d)
 		}
 	}
-	return missing, nil
+	group, ctx := errgroup.WithContext(ctx)
+	parts := slices.Collect(slices.Chunk(asked, max(askAtOnce, (len(asked)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))))
+	found := make([][]digest.Digest, len(parts))
+	for i, part := range parts {
+		group.Go(func() error {
+			for _, d := range part {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if !l.has(d) {
+					found[i] = append(found[i], d)
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.Concat(found...), nil
 }
+
+// askAtOnce is how many blobs one goroutine looks for: a stat takes some microseconds, to begin
+// a goroutine about one.
+const askAtOnce = 512
 
 // has reports whether the blob is there and not spoilt by a crash, and notes its use.
 func (l *Local) has(d digest.Digest) bool {

@@ -148,12 +148,8 @@ func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, err
 	if noop, ok := base.Trace.Phase(build.ProbePhase); ok && noop.Ended {
 		base.Noop = &noop // of this chain: what could change it makes the next build clean
 	}
-	missing, err := tree.Missing(ctx, s.cas, rec.BuildTree)
-	base.Tree = err == nil && len(missing) == 0
-	if rec.Result == record.Success && !rec.Files.IsZero() {
-		missing, err := tree.Missing(ctx, s.cas, rec.Files)
-		base.Artifact = err == nil && len(missing) == 0
-	}
+	base.Tree = s.whole(ctx, rec.BuildTree)
+	base.Artifact = rec.Result == record.Success && !rec.Files.IsZero() && s.whole(ctx, rec.Files)
 	for _, phase := range rec.Phases {
 		base.Phases = append(base.Phases, plan.BasePhase{Name: phase.Name, Ended: phase.ExitCode == 0 && phase.Signal == 0})
 	}
@@ -163,6 +159,23 @@ func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, err
 		})
 	}
 	return base, nil
+}
+
+// whole reports whether all blobs of a tree are here. What was found once stays while the session
+// has its lease, and to look again, as is done when a step is decided again under its lock, would
+// take as long as all else of the decision.
+func (s *Session) whole(ctx context.Context, root digest.Digest) bool {
+	if _, known := s.wholeTrees.Load(root); known {
+		return true
+	}
+	missing, err := tree.Missing(ctx, s.cas, root)
+	if err != nil || len(missing) > 0 {
+		return false
+	}
+	if s.lease != nil {
+		s.wholeTrees.Store(root, true)
+	}
+	return true
 }
 
 // unjudged reports whether a build was continued with changes of which nobody asked in the end

@@ -68,6 +68,7 @@ type Session struct {
 	env     build.Env
 	dir     string // the folder that holds project.conf, absolute
 
+	wholeTrees  sync.Map // trees of which all blobs are here, while the lease is held
 	snapMu      sync.Mutex
 	snap        *gitint.Snapshot
 	sandboxOnce sync.Once
@@ -155,6 +156,7 @@ func (s *Session) Close() {
 	if s.lease != nil {
 		s.lease.Close()
 		s.lease = nil
+		s.wholeTrees.Clear()
 	}
 }
 
