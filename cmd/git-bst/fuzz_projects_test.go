@@ -23,7 +23,7 @@ type fuzzProject struct {
 	flag func(f *fuzz, n int) string
 	// prepare is done once with the project's sources: answers to what configure asks the compiler are
 	// put into them, as that is what takes most of the time of a clean build.
-	prepare func(t *testing.T, dir string)
+	prepare func(t *testing.T, dir string, seed int)
 }
 
 // fuzzProjects are the four: make without dependencies on headers, cmake and ninja, autotools, meson.
@@ -99,9 +99,17 @@ func (f *fuzz) setFlag(name, before, line string) string {
 	return name
 }
 
-// prepareAutotools keeps what configure finds out about the host's C library.
-func prepareAutotools(t *testing.T, dir string) {
+// prepareAutotools keeps what configure finds out about the host's C library. Odd seeds edit the sources
+// with what autoreconf makes of them, as a release has them: with equal times it is made again for no
+// edit of configure.ac, unless one is newer.
+func prepareAutotools(t *testing.T, dir string, seed int) {
 	t.Helper()
+	if seed%2 == 1 {
+		runIn(t, dir, "autoreconf", "-fi")
+		if err := os.RemoveAll(filepath.Join(dir, "autom4te.cache")); err != nil {
+			t.Fatal(err)
+		}
+	}
 	scratch := scratchCopy(t, dir)
 	runIn(t, scratch, "autoreconf", "-fi")
 	runIn(t, scratch, "./configure", "--cache-file=config.cache", "--disable-static")
@@ -117,7 +125,7 @@ func prepareAutotools(t *testing.T, dir string) {
 var cmakeAnswer = regexp.MustCompile(`(?m)^((?:HAVE|SIZEOF|HAS)_[A-Z0-9_]*):INTERNAL=(.*)$`)
 
 // prepareCMake keeps what CMake's checks find out about the host's C library.
-func prepareCMake(t *testing.T, dir string) {
+func prepareCMake(t *testing.T, dir string, _ int) {
 	t.Helper()
 	scratch := scratchCopy(t, dir)
 	runIn(t, scratch, "cmake", "-B", "fuzz-build", "-DBUILD_TESTING=OFF", "-DBUILD_APPS=OFF", "-G", "Ninja")

@@ -88,7 +88,7 @@ func newFuzz(t *testing.T, project fuzzProject, seed int) *fuzz {
 		t.Fatal(err)
 	}
 	if project.prepare != nil {
-		project.prepare(t, f.repo)
+		project.prepare(t, f.repo, seed)
 	}
 	f.write("elements/p.bst", project.element())
 	f.write("project.conf", "name: fuzz\nmin-version: 2.0\nelement-path: elements\n"+
