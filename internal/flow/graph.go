@@ -67,6 +67,9 @@ func (s *Session) load(ctx context.Context, targets []string) (*graph, error) {
 			return nil, err
 		}
 	}
+	if err := s.findWorks(ctx, g); err != nil {
+		return nil, err
+	}
 	if err := s.nameAll(g); err != nil {
 		return nil, err
 	}
@@ -169,9 +172,6 @@ func (s *Session) addNode(ctx context.Context, g *graph, element *project.Elemen
 		return err
 	}
 	n := &node{element: element, recipe: made, sources: identities, inTree: s.ofRepository(element)}
-	if err := s.findWork(ctx, g, n); err != nil {
-		return err
-	}
 	n.onHost = made.RunsCommands && s.config.Build.Root == keys.RootHost || s.config.Build.Sandbox == sandbox.None.String()
 	for _, dep := range element.Deps {
 		if dep.Build {

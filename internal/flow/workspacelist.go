@@ -157,11 +157,19 @@ func (s *Session) CloseWorkspaces(ctx context.Context, name string) ([]workspace
 		return nil, fmt.Errorf("close a workspace: %w", err)
 	}
 	for _, known := range found {
-		if err := workspace.Forget(ctx, known.Workspace); err != nil {
+		if err := s.forget(ctx, known); err != nil {
 			return nil, fmt.Errorf("close the workspace %s: %w", known.Dir(), err)
 		}
 	}
 	return found, nil
+}
+
+// forget takes a workspace out of the files. One of the project that this one is a copy of stays that one's.
+func (s *Session) forget(ctx context.Context, known workspace.Known) error {
+	if known.Status == workspace.Foreign {
+		return workspace.Drop(ctx, s.home(), known.ID)
+	}
+	return workspace.Forget(ctx, known.Workspace)
 }
 
 // SoftReset has the next build of the named workspaces, or of an element that has its source in the

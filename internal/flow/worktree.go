@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/git-bst/git-bst/gitint"
 	"github.com/git-bst/git-bst/internal/build"
 	"github.com/git-bst/git-bst/internal/digest"
@@ -108,6 +110,23 @@ func (s *Session) standsIn(id string) bool {
 		}
 	}
 	return false
+}
+
+// worksAtOnce is how many work trees are read at a time: git itself uses several cores for one.
+const worksAtOnce = 4
+
+// findWorks finds the workspaces that the elements are built from, and which were reset softly.
+func (s *Session) findWorks(ctx context.Context, g *graph) error {
+	list, err := s.workspaces(ctx)
+	if err != nil || len(list) == 0 && len(s.works.marks) == 0 {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(worksAtOnce)
+	for _, n := range g.nodes {
+		group.Go(func() error { return s.findWork(ctx, g, n) })
+	}
+	return group.Wait()
 }
 
 // findWork finds the workspace that n is built from, and whether it was reset softly.

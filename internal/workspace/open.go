@@ -60,28 +60,30 @@ func agreed(e entry) bool {
 	return err == nil && s.find(e.ID) != nil
 }
 
+// Drop takes a workspace out of a project's registry alone: for one that is another project's.
+func Drop(ctx context.Context, home Home, id string) error {
+	return changeRegistry(ctx, home.GitDir, func(r *registry) error {
+		r.Workspaces = slices.DeleteFunc(r.Workspaces, func(e entry) bool { return e.ID == id })
+		return nil
+	})
+}
+
 // Forget takes a workspace out of both files. Its work tree stays as it is. That one of the sides is
 // gone already is no error.
 func Forget(ctx context.Context, w Workspace) error {
-	known := func(gitDir, name string, v any, has func() bool) bool {
-		return read(gitDir, name, v) == nil && has()
+	r, err := readRegistry(w.ProjectGit)
+	if err == nil && r.find(w.ID) != nil {
+		err = Drop(ctx, Home{Place: Place{GitDir: w.ProjectGit}}, w.ID)
 	}
-	var r registry
-	if known(w.ProjectGit, registryFile, &r, func() bool { return r.find(w.ID) != nil }) {
-		err := changeRegistry(ctx, w.ProjectGit, func(r *registry) error {
-			r.Workspaces = slices.DeleteFunc(r.Workspaces, func(e entry) bool { return e.ID == w.ID })
-			return nil
-		})
-		if err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
-	var s state
-	if known(w.GitDir, stateFile, &s, func() bool { return s.find(w.ID) != nil }) {
+	s, err := readState(Place{Top: w.Top, GitDir: w.GitDir})
+	if err == nil && s.find(w.ID) != nil {
 		return changeState(ctx, w.GitDir, func(s *state) error {
 			s.Workspaces = slices.DeleteFunc(s.Workspaces, func(other Workspace) bool { return other.ID == w.ID })
 			return nil
 		})
 	}
-	return nil
+	return nil // what can't be read there is not believed any more
 }
