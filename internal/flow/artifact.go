@@ -236,6 +236,10 @@ func (s *Session) Logs(ctx context.Context, name string, yield func(name string,
 	}
 	for _, log := range logs {
 		reader, err := s.cas.Open(ctx, log.Digest)
+		if errors.Is(err, cas.ErrNotFound) {
+			err := fmt.Errorf("%w: the log %s was collected", ErrNotCached, log.Name)
+			return hint.Addf(err, "to build it again: git bst build --clean %s", name)
+		}
 		if err != nil {
 			return fmt.Errorf("read the log %s: %w", log.Name, err)
 		}

@@ -47,7 +47,7 @@ func (s *Session) ApplyTree(ctx context.Context, request ApplyRequest) (Applied,
 		return Applied{}, err
 	}
 	var applied Applied
-	if applied.Changes, err = tree.Compare(ctx, s.cas, old.Root, next.Root); err != nil {
+	if applied.Changes, err = s.compareTrees(ctx, old, next); err != nil {
 		return applied, fmt.Errorf("compare %s and %s: %w", request.Old, request.New, err)
 	}
 	if err := s.ensureSides(ctx, NamedTree{}, next, applied.Changes); err != nil {

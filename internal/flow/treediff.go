@@ -56,8 +56,23 @@ func (s *Session) Diff(ctx context.Context, request DiffRequest, yield func(Diff
 	return nil
 }
 
-func (s *Session) diff(ctx context.Context, old, next NamedTree, request DiffRequest, yield func(Diffed) error) error {
+// compareTrees compares two trees. Folders of git's that a collection took are made again.
+func (s *Session) compareTrees(ctx context.Context, old, next NamedTree) ([]tree.Change, error) {
 	changes, err := tree.Compare(ctx, s.cas, old.Root, next.Root)
+	if !errors.Is(err, cas.ErrNotFound) {
+		return changes, err
+	}
+	if err := errors.Join(s.ensure(ctx, old), s.ensure(ctx, next)); err != nil {
+		return nil, err
+	}
+	if changes, err = tree.Compare(ctx, s.cas, old.Root, next.Root); errors.Is(err, cas.ErrNotFound) {
+		return nil, fmt.Errorf("%w: a part was collected: %w", ErrNotCached, err)
+	}
+	return changes, err
+}
+
+func (s *Session) diff(ctx context.Context, old, next NamedTree, request DiffRequest, yield func(Diffed) error) error {
+	changes, err := s.compareTrees(ctx, old, next)
 	if err != nil {
 		return err
 	}
