@@ -10,8 +10,10 @@ import (
 	"time"
 
 	"github.com/git-bst/git-bst/internal/action"
+	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/sandbox"
 	"github.com/git-bst/git-bst/internal/trace"
 	"github.com/git-bst/git-bst/internal/tree"
 	"github.com/git-bst/git-bst/keys"
@@ -51,7 +53,7 @@ func (c *chain) proceed(ctx context.Context, step plan.Step) error {
 		return fmt.Errorf("internal error: continue %s: expected the record %s", c.job.Element, step.Record)
 	}
 	c.rec.Base = base.Record.ID
-	if err := c.takeUp(ctx, base.Record); err != nil {
+	if err := c.takeUp(ctx, base.Record, step.Phase); err != nil {
 		return err
 	}
 	c.last = action.Outputs{} // what ends before a phase of its own ends has no tree (rule 17)
@@ -63,25 +65,45 @@ func (c *chain) proceed(ctx context.Context, step plan.Step) error {
 	if err := c.countable(ctx); err != nil {
 		return err
 	}
-	if step.Probe {
-		if err := c.probe(ctx); err != nil {
-			return err
-		}
+	again, err := c.tryFirst(ctx, step)
+	if err != nil {
+		return err
 	}
 	if err := c.patch(ctx); err != nil {
 		return err
 	}
 	for i := step.Phase; i < len(c.job.Parts.Phases); i++ {
 		if err := c.run(ctx, i); err != nil {
-			var failure *Failure
-			if errors.As(err, &failure) && failure.Result == record.Failed {
-				return c.distrusted(true) // rule 23: a continued build that fails is built clean once
+			return c.failed(ctx, err)
+		}
+		if step.After && c.job.Parts.Phases[i].Name == plan.BuildPhase {
+			if err := c.probe(ctx); err != nil {
+				return err
 			}
-			return err
 		}
 	}
 	c.rec.Files = c.last.InstallTree
-	return c.distrusted(false)
+	return c.distrusted(ctx, again)
+}
+
+// tryFirst tries the base's tree as the step wants it before the changes are applied.
+func (c *chain) tryFirst(ctx context.Context, step plan.Step) (again trace.Phase, err error) {
+	if step.Again {
+		if again, err = c.again(ctx); err != nil {
+			return again, err
+		}
+	}
+	if step.Probe {
+		if err := c.probe(ctx); err != nil {
+			return again, err
+		}
+	}
+	if step.Again || step.Probe {
+		c.untrace() // the files whose readers are counted are still to be written
+	}
+	// What a trial did is part of the chain, as what ran before this build's own phases.
+	c.before, c.now = follow(c.before, c.now), trace.Trace{}
+	return again, nil
 }
 
 // countable asks whether the readers of what changed can be counted afterwards (rule 23).
@@ -93,13 +115,15 @@ func (c *chain) countable(ctx context.Context) error {
 	if reason, ok := plan.Countable(changes, c.before); !ok {
 		return &doubtError{reason}
 	}
-	c.readers = slices.ContainsFunc(changes, func(change plan.Change) bool { return change.Includes })
+	// A base that did not come to its end has readers that this build does not run again.
+	c.readers = c.job.Base.Record.Result != record.Success ||
+		slices.ContainsFunc(changes, func(change plan.Change) bool { return change.Includes })
 	return nil
 }
 
 // takeUp restores the base's build tree, with an empty install root (rule 22), and deletes what was
 // half written when it ended (rule 15).
-func (c *chain) takeUp(ctx context.Context, rec record.Record) error {
+func (c *chain) takeUp(ctx context.Context, rec record.Record, first int) error {
 	if !c.enterWarm(ctx, rec) {
 		outputs := action.Outputs{BuildTree: rec.BuildTree, BuildTimes: rec.Times, Tmp: rec.Tmp, Shm: rec.Shm}
 		if err := c.restore(ctx, outputs); err != nil {
@@ -112,46 +136,57 @@ func (c *chain) takeUp(ctx context.Context, rec record.Record) error {
 	if err := c.makeFolder("install"); err != nil {
 		return err
 	}
+	c.before = c.job.Base.Case.Base.Trace
+	for _, phase := range c.job.Chain.Phases[:first] {
+		if phase.Name == plan.ConfigurePhase {
+			c.rec.Phases = append(c.rec.Phases, record.Phase{Name: phase.Name, Key: "", How: record.Cached})
+		}
+	}
+	return c.remove(c.job.Base.Case.Base.Half)
+}
+
+// remove deletes files of the build folder that are half written (rule 15).
+func (c *chain) remove(half []string) error {
 	root, err := os.OpenRoot(c.path("build"))
 	if err != nil {
 		return err
 	}
 	defer root.Close()
-	for _, name := range c.job.Base.Case.Base.Half {
+	for _, name := range half {
 		if err := root.Remove(filepath.FromSlash(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("delete the half written %s: %w", name, err)
-		}
-	}
-	c.before = c.job.Base.Case.Base.Trace
-	for _, phase := range c.job.Chain.Phases {
-		if phase.Name == plan.ConfigurePhase {
-			c.rec.Phases = append(c.rec.Phases, record.Phase{Name: phase.Name, Key: "", How: record.Cached})
 		}
 	}
 	return nil
 }
 
-// probe runs the build phase on the base's tree as it is, and asks the rules again with what it
-// opened (rule 20): makefiles, whatever their names, are read even when there is nothing to do.
-func (c *chain) probe(ctx context.Context) error {
+// trial runs the build phase under another name: nothing of it is kept but what it did. The error is
+// a *Failure where the user ended it.
+func (c *chain) trial(ctx context.Context, name string) (sandbox.Result, *phaseLog, error) {
 	at := slices.IndexFunc(c.job.Parts.Phases, func(p keys.Phase) bool { return p.Name == plan.BuildPhase })
 	if at < 0 {
-		return doubt(plan.CodeBuildSystem, "it has no build phase that could be tried without changes")
+		return sandbox.Result{}, nil, doubt(plan.CodeBuildSystem, "it has no build phase that could be tried without changes")
 	}
-	log, err := c.env.openLog(c.job, ProbePhase)
+	log, err := c.env.openLog(c.job, name)
 	if err != nil {
-		return err
+		return sandbox.Result{}, nil, err
 	}
 	defer log.close()
-	c.env.emit(Event{Kind: EventPhase, Element: c.job.Element, Phase: ProbePhase, LogPath: log.path})
+	c.env.emit(Event{Kind: EventPhase, Element: c.job.Element, Phase: name, LogPath: log.path})
 	c.env.reach(StagePhase)
-	result, _, err := c.runTraced(ctx, ProbePhase, c.job.Parts.Phases[at].Commands, log)
-	c.untrace() // the files whose readers are counted are still to be written
+	result, _, err := c.runTraced(ctx, name, c.job.Parts.Phases[at].Commands, log)
+	if err == nil && Outcome(result) == record.Interrupted {
+		err = c.env.failure(c.job, name, "", result, log)
+	}
+	return result, log, err
+}
+
+// probe runs the build phase on the tree as it is, when there is nothing to do, and asks the rules
+// again with what it opened (rule 20): makefiles, whatever their names, are read even then.
+func (c *chain) probe(ctx context.Context) error {
+	result, _, err := c.trial(ctx, ProbePhase)
 	if err != nil {
 		return err
-	}
-	if Outcome(result) == record.Interrupted {
-		return c.env.failure(c.job, ProbePhase, "", result, log)
 	}
 	noop, known := c.now.Phase(ProbePhase)
 	if !known || !c.now.Complete() || result.ExitCode != 0 || result.Signal != 0 {
@@ -162,8 +197,6 @@ func (c *chain) probe(ctx context.Context) error {
 	if judged := plan.Judge(again); judged.Verdict != plan.Continue {
 		return &doubtError{judged.Reason}
 	}
-	// What the trial run did is part of the chain, as what ran before this build's own phases.
-	c.before, c.now = follow(c.before, c.now), trace.Trace{}
 	return nil
 }
 
@@ -205,18 +238,15 @@ func (c *chain) newest(ctx context.Context) (int64, error) {
 }
 
 // distrusted asks rule 23 of what a continued build did.
-func (c *chain) distrusted(failed bool) error {
-	sources := map[string]bool{}
-	err := tree.Walk(context.Background(), c.env.CAS, c.job.Source, func(path string, e tree.Entry) error {
-		sources[path] = e.Kind != tree.KindDir
-		return nil
-	})
+func (c *chain) distrusted(ctx context.Context, again trace.Phase) error {
+	sources, err := c.sources(ctx, c.job.Source)
 	if err != nil {
 		return err
 	}
+	base := c.job.Base.Case.Base
 	reason, verify, ok := plan.Distrust(plan.Continued{
-		Changes: c.job.Base.Case.Changes, Base: c.job.Base.Case.Base.Trace, Now: c.now,
-		IsSource: func(path string) bool { return sources[path] }, Failed: failed,
+		Changes: c.job.Base.Case.Changes, Base: base.Trace, Now: c.now, IsSource: func(path string) bool { return sources[path] },
+		Partial: base.Partial(), Again: again, Said: base.Said,
 	})
 	if !ok {
 		return &doubtError{reason}
@@ -224,7 +254,18 @@ func (c *chain) distrusted(failed bool) error {
 	for _, path := range verify { // rule 23: no name of BuildStream's before a clean build gave the same
 		c.rec.Notes = append(c.rec.Notes, "to be verified: what is made of "+path+" may have several outputs, of which the build system knows one")
 	}
+	c.judged = true
 	return nil
+}
+
+// sources lists the files and links of a source tree.
+func (c *chain) sources(ctx context.Context, root digest.Digest) (map[string]bool, error) {
+	sources := map[string]bool{}
+	err := tree.Walk(ctx, c.env.CAS, root, func(path string, e tree.Entry) error {
+		sources[path] = e.Kind != tree.KindDir
+		return nil
+	})
+	return sources, err
 }
 
 // same gives the base's files the job's names: nothing that changed was ever opened (rule 18). The

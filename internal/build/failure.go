@@ -21,6 +21,9 @@ func (e *Env) failure(job Job, phase, command string, result sandbox.Result, log
 	if outcome == record.Failed && e.diskFull() {
 		outcome = record.Machine
 	}
+	if result.Killed { // rule 15: then it is no base
+		result.Signal = syscall.SIGKILL
+	}
 	return &Failure{
 		Element: job.Element, Phase: phase, Command: command, ExitCode: result.ExitCode,
 		Signal: signalName(result.Signal), Result: outcome, Log: log.path, Tail: log.tail(e.LogLines), Limit: e.Timeout,

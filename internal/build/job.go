@@ -81,17 +81,18 @@ type Built struct {
 
 // Failure is an element whose commands failed, now or (Replayed) earlier with the same inputs.
 type Failure struct {
-	Element  string
-	Phase    string
-	Command  string
-	ExitCode int
-	Signal   string
-	Result   record.Result
-	Log      string   // absolute path of the failing phase's log
-	Tail     []string // its last lines
-	Record   string
-	Replayed bool
-	Limit    time.Duration // of build.timeout, where it took longer; 0 where that is not known
+	Element   string
+	Phase     string
+	Command   string
+	ExitCode  int
+	Signal    string
+	Result    record.Result
+	Log       string   // absolute path of the failing phase's log
+	Tail      []string // its last lines
+	Record    string
+	Replayed  bool
+	Diagnosed string        // the changed file in which a compiler found the error, of a continued build; else ""
+	Limit     time.Duration // of build.timeout, where it took longer; 0 where that is not known
 }
 
 // Error implements error in one line.

@@ -51,6 +51,8 @@ type chain struct {
 	now     trace.Trace   // of this build
 	// readers: files may have got readers that they did not have, so both's opens count.
 	readers bool
+	// judged: all that reads the changed files ran in this build, so its count of opens holds.
+	judged bool
 }
 
 // folders are the parts of a work folder that a build writes, and where it sees them.

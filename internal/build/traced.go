@@ -3,10 +3,12 @@ package build
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
+	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/sandbox"
 	"github.com/git-bst/git-bst/internal/trace"
@@ -105,7 +107,7 @@ func (c *chain) changed() []string {
 
 // orderly reports whether a phase's processes ended in order, so that its trace has all it did.
 func orderly(result sandbox.Result) bool {
-	return !result.OutOfMemory && Outcome(result) != record.Signal
+	return !result.OutOfMemory && !result.Killed && Outcome(result) != record.Signal
 }
 
 // follow is trace.Union for a chain that may only begin with next.
@@ -121,10 +123,20 @@ func follow(before, next trace.Trace) trace.Trace {
 
 // chainTrace is the trace of the whole chain, this build's part included (rule 16).
 func (c *chain) chainTrace() trace.Trace {
-	if c.readers && len(c.now.Phases) > 0 {
-		return trace.Sum(c.before, c.now)
+	if !c.readers || len(c.now.Phases) == 0 {
+		return follow(c.before, c.now)
 	}
-	return follow(c.before, c.now)
+	before := c.before
+	if again, ok := before.Phase(AgainPhase); ok { // the build phase, under another name
+		again.Name = plan.BuildPhase
+		before.Phases = slices.DeleteFunc(slices.Clone(before.Phases), func(p trace.Phase) bool { return p.Name == AgainPhase })
+		before = trace.Sum(before, trace.Trace{Phases: []trace.Phase{again}})
+	}
+	whole := trace.Sum(before, c.now)
+	if c.judged {
+		whole = trace.Recount(whole, c.now, c.changed())
+	}
+	return whole
 }
 
 // saveTrace stores the trace of the chain; the zero Digest where nothing was traced.

@@ -41,7 +41,13 @@ type standing struct {
 // from: the nearest usable one whose other inputs are equal (rule 14). nil when there is none, or
 // when nothing is to be continued.
 func (s *Session) base(ctx context.Context, n *node, job build.Job, facts *plan.Facts) (*build.ContinuedBase, error) {
-	if facts.Asked.FromScratch() || !s.continues(n) {
+	if facts.Asked.FromScratch() {
+		return nil, nil
+	}
+	if facts.Asked.OldTree() {
+		return s.oldTree(ctx, n, job, facts)
+	}
+	if !s.continues(n) {
 		return nil, nil
 	}
 	records, err := s.env.Records.List(ctx, record.Filter{Project: job.Project, Element: job.Element, Limit: bases}, nil)
@@ -151,7 +157,8 @@ func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, err
 	base.Tree = s.whole(ctx, rec.BuildTree)
 	base.Artifact = rec.Result == record.Success && !rec.Files.IsZero() && s.whole(ctx, rec.Files)
 	for _, phase := range rec.Phases {
-		base.Phases = append(base.Phases, plan.BasePhase{Name: phase.Name, Ended: phase.ExitCode == 0 && phase.Signal == 0})
+		cut := rec.Result != record.Success && rec.Failure.Phase == phase.Name // what was told to end may have exited with 0
+		base.Phases = append(base.Phases, plan.BasePhase{Name: phase.Name, Ended: phase.ExitCode == 0 && phase.Signal == 0 && !cut})
 	}
 	if rec.Result != record.Success && emptied(rec.Tmp) && emptied(rec.Shm) { // what is half written there nobody traces
 		base.Half, base.HalfKnown = plan.HalfWritten(plan.Ending{
@@ -211,6 +218,16 @@ func (s *Session) isSource(ctx context.Context, root digest.Digest) func(string)
 	}
 }
 
+// said is what the log of a build phase that failed says of the source that was built.
+func (s *Session) said(ctx context.Context, rec record.Record, job build.Job) (plan.Diagnoses, error) {
+	sources := map[string]bool{}
+	err := tree.Walk(ctx, s.cas, rec.SourceTree, func(path string, e tree.Entry) error {
+		sources[path] = e.Kind != tree.KindDir
+		return nil
+	})
+	return plan.Diagnose(s.logText(ctx, rec.Log), job.Parts.Layout.BuildRoot, sources), err
+}
+
 // against compares a base with the wanted build: the case that the rules judge.
 func (s *Session) against(ctx context.Context, rec record.Record, base plan.Base, job build.Job, phases []plan.Phase) (*build.ContinuedBase, error) {
 	changes, err := tree.Compare(ctx, s.cas, rec.SourceTree, job.Source)
@@ -220,6 +237,11 @@ func (s *Session) against(ctx context.Context, rec record.Record, base plan.Base
 	asked, err := build.Changes(ctx, s.cas, rec.BuildTree, changes)
 	if err != nil {
 		return nil, err
+	}
+	if base.Partial() && rec.Result == record.Failed {
+		if base.Said, err = s.said(ctx, rec, job); err != nil {
+			return nil, nil // as above
+		}
 	}
 	found := &build.ContinuedBase{Record: rec, Changes: changes, Case: plan.Case{Base: base, Changes: asked, Phases: phases, Strict: job.Strict != ""}}
 	if found.Case.Unread() {

@@ -56,6 +56,9 @@ func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, erro
 	if err != nil {
 		return Report{}, err
 	}
+	if err := s.findFrom(ctx, g, &request.Asked); err != nil {
+		return Report{}, err
+	}
 	order, err := s.needed(ctx, g, request.Asked)
 	if err != nil {
 		return Report{}, err
@@ -118,6 +121,9 @@ func (s *Session) hintFailure(err error, failure *build.Failure) error {
 		return hint.Addf(err, "make room, then: git bst build %s; what the cache may give back: git bst cache gc", failure.Element)
 	}
 	look := "to look into its build tree: git bst shell --build " + failure.Element
+	if failure.Diagnosed != "" {
+		return hint.Addf(err, "the error is in %s, which you changed: fix it and build again; built again as it is, it is built clean", failure.Diagnosed)
+	}
 	if failure.Replayed {
 		return hint.Add(err, look, "to build it again with the same inputs: git bst build --retry "+failure.Element)
 	}
@@ -270,7 +276,7 @@ func (n *node) unresolved() project.Place {
 // lookUpAgain refreshes what another process may have changed before the lock was taken.
 func (s *Session) lookUpAgain(ctx context.Context, g *graph, n *node, job *build.Job, facts *plan.Facts) error {
 	fresh := plan.Facts{Element: facts.Element, Asked: facts.Asked}
-	if !facts.Asked.FromScratch() {
+	if !facts.Asked.Anew() {
 		entry, err := s.cached(ctx, n)
 		if err != nil {
 			return err

@@ -246,7 +246,7 @@ func (s *Session) needed(ctx context.Context, g *graph, asked Asked) ([]*node, e
 			err = cacheErr
 			return
 		}
-		here := entry != nil && !(asked.Clean && g.isTarget(e)) && n.softReset == ""
+		here := entry != nil && !(asked.anew() && g.isTarget(e)) && n.softReset == ""
 		for _, dep := range e.Deps {
 			if dep.Runtime || dep.Build && !here {
 				visit(dep.Element)

@@ -22,20 +22,38 @@ import (
 type Asked struct {
 	Clean bool // build the targets without any earlier result
 	Retry bool // build again what failed with the same inputs
+	// Reconfigure: continue the targets' last builds, and run configure again on their trees.
+	Reconfigure bool
+	// From names a record of a target's: continue that.
+	From string
+	from record.Record // what From names, once it is known
+}
+
+// anew reports whether an artifact of a target that is here does not do.
+func (a Asked) anew() bool { return a.Clean || a.Reconfigure || a.From != "" }
+
+// of is what is asked for one element.
+func (a Asked) of(g *graph, n *node) plan.Asked {
+	asked := plan.Asked{Retry: a.Retry, SoftReset: n.softReset != ""}
+	if g.isTarget(n.element) {
+		asked.Clean, asked.Reconfigure = a.Clean, a.Reconfigure && stagesSources(n.recipe)
+		if a.from.Element == n.element.Name && a.from.Project == n.element.Project.Name {
+			asked.From = a.from.ID
+		}
+	}
+	return asked
 }
 
 // resolve gathers all that the decision for n depends on, and the job that would carry it out.
 // Its dependencies must have been resolved before. Nothing runs; sources are staged by digest only
 // when they are here.
 func (s *Session) resolve(ctx context.Context, g *graph, n *node, asked Asked) (build.Job, plan.Facts, error) {
-	facts := plan.Facts{Element: n.element.Name, Asked: plan.Asked{
-		Clean: asked.Clean && g.isTarget(n.element), Retry: asked.Retry, SoftReset: n.softReset != "",
-	}}
+	facts := plan.Facts{Element: n.element.Name, Asked: asked.of(g, n)}
 	entry, err := s.cached(ctx, n)
 	if err != nil {
 		return build.Job{}, facts, err
 	}
-	if entry != nil && !facts.Asked.FromScratch() {
+	if entry != nil && !facts.Asked.Anew() {
 		facts.Artifact = n.strict()
 		g.setBuilt(n, s.built(*entry))
 		return build.Job{Element: n.element.Name, Project: n.element.Project.Name, Strict: n.strict()}, facts, nil
@@ -74,7 +92,7 @@ func (s *Session) blocked(ctx context.Context, g *graph, n *node) *plan.Reason {
 
 // lookUp asks the stores what is known of the job's keys.
 func (s *Session) lookUp(ctx context.Context, g *graph, n *node, job *build.Job, facts *plan.Facts) error {
-	if n.strict() == "" && !facts.Asked.FromScratch() {
+	if n.strict() == "" && !facts.Asked.Anew() {
 		entry, err := s.artifactAt(ctx, job.Refs[0])
 		if err != nil {
 			return err
@@ -130,7 +148,7 @@ func (s *Session) attempt(ctx context.Context, rec record.Record) (plan.Attempt,
 		return attempt, nil
 	}
 	failure := build.Failure{Result: rec.Result, ExitCode: rec.Failure.ExitCode, Signal: unix.SignalName(syscall.Signal(rec.Failure.Signal))}
-	attempt.Continued = rec.Result == record.Failed && rec.Verdict == string(plan.Continue)
+	attempt.Continued = rec.Result == record.Failed && s.unjudged(ctx, rec)
 	attempt.Summary = strings.TrimSpace(rec.Failure.Phase + " " + failure.Summary())
 	return attempt, nil
 }

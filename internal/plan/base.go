@@ -41,6 +41,7 @@ type Base struct {
 	HalfKnown bool
 	Trace     trace.Trace  // of its whole chain (rule 16)
 	Noop      *trace.Phase // what a run of the build phase without changes opens; nil when unknown
+	Said      Diagnoses    // of the log of a build phase that failed
 }
 
 // configuredLater are files that configure programs write. Where a later phase made one, that
@@ -71,8 +72,10 @@ func (b Base) Usable() *Reason {
 // memory or disk, or with the machine.
 func (b Base) orderly() bool {
 	switch b.Result {
-	case record.Success, record.Failed, record.Timeout, record.Interrupted:
+	case record.Success, record.Failed:
 		return true
+	case record.Timeout, record.Interrupted:
+		return b.Signal != syscall.SIGKILL // else not all ended when they were told to
 	case record.Signal:
 		return b.Signal == syscall.SIGTERM || b.Signal == syscall.SIGINT || b.Signal == syscall.SIGHUP
 	}

@@ -13,6 +13,12 @@ type Continued struct {
 	Now      trace.Trace            // of this build alone
 	IsSource func(path string) bool // whether the source that was built has a file or link there
 	Failed   bool                   // a command failed
+	// Partial: the base's build phase did not end with success. Again is what it did when it was run
+	// once more, the zero Phase when it was not; who failed for a file of which something was Said
+	// made nothing of it (see Accounted).
+	Partial bool
+	Again   trace.Phase
+	Said    Diagnoses
 }
 
 // Distrust judges a continued build (rule 23). With ok false its result is thrown away and the
@@ -71,6 +77,12 @@ func (c Continued) opens(path string) (before, now uint64) {
 		if full, ok := c.Base.Phase(phase.Name); ok {
 			before += uint64(full.Find(path).Opens)
 		}
+	}
+	switch {
+	case c.Partial && c.Said.Lines[path] > 0:
+		before = 0
+	case c.Partial:
+		before -= min(before, uint64(c.Again.Find(path).Opens))
 	}
 	return before, now
 }

@@ -48,6 +48,12 @@ type Judgement struct {
 	// that run, traced, before the changes are applied, and judges again with Base.Noop; it keeps
 	// what it learned for the next time. Who can't make that run builds clean.
 	Probe bool
+	// After says the same of a run after the build phase, with the changes: where the base's build
+	// phase did not end with success.
+	After bool
+	// Again says that the base's build phase, which failed, is to be run once more before the changes
+	// are applied, traced: see Accounted.
+	Again bool
 }
 
 // finding is why a rule says Clean, about a file or about all.
@@ -76,6 +82,7 @@ var cleanRules = []rule{
 	{number: 18, code: CodeCountsAsRead, each: (*Case).countsAsRead},
 	{number: 20, code: CodeBuildSystem, each: (*Case).buildSystem},
 	{number: 20, code: CodeBuildSystem, each: (*Case).untriable},
+	{number: 23, code: CodeUnfinished, each: (*Case).unfinished},
 	{number: 23, code: CodeOutputs, each: (*Case).severalOutputs},
 	{number: 21, code: CodeClock, of: (*Case).clockBehind},
 	{number: 21, code: CodeClockCoarse, of: (*Case).clockCoarse},
@@ -133,10 +140,9 @@ func (c *Case) proceed() Judgement {
 		j.Path = c.Changes[0].Path
 		j.Reason = Reason{CodeContinue, "only what depends on " + c.names() + " is built"}
 	}
-	for _, change := range c.Changes {
-		opened := c.uses(change, false)&trace.Opened != 0
-		j.Probe = j.Probe || c.Base.Noop == nil && opened
-	}
+	opened := slices.ContainsFunc(c.asked(), func(change Change) bool { return c.uses(change, false)&trace.Opened != 0 })
+	trial, partial := opened && c.Base.Noop == nil, c.Base.Partial()
+	j.Probe, j.After, j.Again = trial && !partial, trial && partial, c.again()
 	return j
 }
 

@@ -86,6 +86,7 @@ const (
 	CodeDistrustWrote   Code = "continued-wrote-source" //
 	CodeDistrustTrace   Code = "continued-untraced"     //
 	CodeDistrustReaders Code = "continued-uncountable"  //
+	CodeUnfinished      Code = "base-unfinished"        // before anything runs
 	CodeOutputs         Code = "several-outputs"        // before anything runs
 	CodeFailedContinued Code = "failed-continued"       // asked for again
 )
@@ -125,7 +126,17 @@ type Asked struct {
 	Retry bool // --retry: build again what failed
 	// SoftReset: the user reset its workspace softly: use no earlier result, whatever else is asked.
 	SoftReset bool
+	// Reconfigure: --reconfigure: continue, and run configure again on the old tree.
+	Reconfigure bool
+	// From is the record of --from: continue that, or say why not; "" without.
+	From string
 }
+
+// OldTree reports whether an old build tree is to be continued, whatever artifact is here.
+func (a Asked) OldTree() bool { return a.Reconfigure || a.From != "" }
+
+// Anew reports whether an artifact that is here does not do.
+func (a Asked) Anew() bool { return a.FromScratch() || a.OldTree() }
 
 // FromScratch reports whether no earlier result may be used.
 func (a Asked) FromScratch() bool { return a.Clean || a.SoftReset }
@@ -149,7 +160,9 @@ type Step struct {
 	Reason  Reason  `json:"reason"`
 	Phase   int     `json:"phase,omitempty"`  // Resume, Continue: the index of the first phase that runs
 	Record  string  `json:"record,omitempty"` // Promote, Failed: the record with equal parts; Same, Continue: the base
-	Probe   bool    `json:"probe,omitempty"`  // Continue: see Judgement.Probe
+	Probe   bool    `json:"probe,omitempty"`  // Continue: see Judgement.Probe, and so on
+	After   bool    `json:"after,omitempty"`
+	Again   bool    `json:"again,omitempty"`
 }
 
 // Make decides what is to be done for one element. Equal facts give equal steps.
@@ -162,10 +175,27 @@ func Make(facts Facts) Step {
 		step.Verdict, step.Reason = Clean, Reason{CodeAsked, "a clean build was asked for"}
 	case facts.Asked.SoftReset:
 		step.Verdict, step.Reason = Clean, Reason{CodeSoftReset, "its workspace was reset softly: it is built from its sources alone"}
+	case facts.Asked.OldTree():
+		return oldTree(facts, step)
 	case facts.Artifact != "":
 		step.Verdict, step.Reason = Skip, Reason{CodeArtifactCached, "its artifact is in the cache"}
 	default:
 		return decide(facts, step)
+	}
+	return step
+}
+
+// oldTree is for who asks that an old build tree be continued: nothing else will do, and where the
+// rules say no the build is clean.
+func oldTree(facts Facts, step Step) Step {
+	if facts.Base == nil {
+		step.Verdict, step.Reason = Clean, cleanReason(facts, false)
+		return step
+	}
+	j := Judge(*facts.Base)
+	step.Verdict, step.Reason = j.Verdict, j.Reason
+	if j.Verdict != Clean {
+		step.Record, step.Phase, step.Probe, step.After, step.Again = facts.Base.Base.Record, j.Phase, j.Probe, j.After, j.Again
 	}
 	return step
 }
@@ -200,7 +230,7 @@ func decide(facts Facts, step Step) Step {
 		judged = &j
 		if j.Verdict == Same || j.Verdict == Continue && !built(facts.Phases, n) {
 			step.Verdict, step.Reason, step.Record = j.Verdict, j.Reason, facts.Base.Base.Record
-			step.Phase, step.Probe = j.Phase, j.Probe
+			step.Phase, step.Probe, step.After, step.Again = j.Phase, j.Probe, j.After, j.Again
 			return step
 		}
 	}

@@ -214,7 +214,7 @@ func TestInterruptLeavesTimeToClean(t *testing.T) {
 		spec.Env = []string{"PATH=/usr/bin:/bin"}
 		spec.Args = []string{"sh", "-c", "sh -c 'trap \"sleep 0.1; echo > " + dir + "/cleaned; exit\" TERM; echo ready >" + path + "; while :; do sleep 0.01; done'; true"}
 		result, took := interrupt(t, spec, ready)
-		if !result.Interrupted || result.Signal != syscall.SIGTERM || took > spec.Grace/2 {
+		if !result.Interrupted || result.Signal != syscall.SIGTERM || result.Killed || took > spec.Grace/2 {
 			t.Errorf("%+v after %v", result, took)
 		}
 		if _, err := os.Stat(dir + "/cleaned"); err != nil {
@@ -227,7 +227,7 @@ func TestTimeout(t *testing.T) {
 	all(t, func(t *testing.T, spec sandbox.Spec) {
 		spec.Timeout, spec.Grace = 50*time.Millisecond, 20*time.Millisecond
 		result, _ := run(t, spec, "trap '' TERM; while :; do sleep 1; done")
-		if !result.TimedOut || result.Interrupted || result.Signal == 0 || result.OutOfMemory {
+		if !result.TimedOut || result.Interrupted || result.Signal == 0 || result.OutOfMemory || !result.Killed {
 			t.Errorf("%+v", result)
 		}
 	})

@@ -226,9 +226,10 @@ func (c *child) supervise(ctx context.Context, spec Spec) (Result, error) {
 // fill takes over what the init said; it said nothing where it had to be killed.
 func (r *Result) fill(said report, tell error) {
 	if tell != nil {
-		r.Signal, r.ExitCode = unix.SIGKILL, 128+int(unix.SIGKILL)
+		r.Signal, r.ExitCode, r.Killed = unix.SIGKILL, 128+int(unix.SIGKILL), r.Interrupted || r.TimedOut
 		return
 	}
+	r.Killed = said.Killed && (r.Interrupted || r.TimedOut)
 	r.ExitCode, r.Signal = said.ExitCode, syscall.Signal(said.Signal)
 	r.Duration, r.UserTime, r.SystemTime, r.MaxRSS = said.Duration, said.User, said.System, said.MaxRSS
 }

@@ -110,6 +110,9 @@ type Result struct {
 	Signal      syscall.Signal // 0: it exited
 	TimedOut    bool           // ended by us after Spec.Timeout
 	Interrupted bool           // ended by us as the context was done
+	// Killed: when we ended it, processes did not end in time and got KILL, so what they were writing
+	// may be cut off anywhere.
+	Killed bool
 	// OutOfMemory says that the failure may be the machine's (rule 31): processes were killed
 	// for want of memory meanwhile, or by a KILL that did not come from us.
 	OutOfMemory bool

@@ -162,6 +162,30 @@ func Sum(base, next Trace) Trace {
 	})
 }
 
+// Recount returns whole with the opens of these paths as they are in next, for the phases that next
+// has: where all that reads them is known to have run there.
+func Recount(whole, next Trace, paths []string) Trace {
+	asked := make(map[string]bool, len(paths))
+	for _, path := range paths {
+		asked[path] = true
+	}
+	recounted := Trace{Phases: slices.Clone(whole.Phases), Gaps: whole.Gaps}
+	for i, p := range recounted.Phases {
+		ran, ok := next.Phase(p.Name)
+		if !ok {
+			continue
+		}
+		recounted.Phases[i].Paths = slices.Clone(p.Paths)
+		for j := range recounted.Phases[i].Paths {
+			path := &recounted.Phases[i].Paths[j]
+			if opens := ran.Find(path.Name).Opens; opens > 0 && asked[path.Name] {
+				path.Opens = opens
+			}
+		}
+	}
+	return recounted
+}
+
 func union(base, next Trace, opens func(a, b uint32) uint32) Trace {
 	both := Trace{Phases: slices.Clone(base.Phases), Gaps: slices.Concat(base.Gaps, next.Gaps)}
 	slices.Sort(both.Gaps)
