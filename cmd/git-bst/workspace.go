@@ -61,7 +61,7 @@ func workspaceOpen() command {
 			"git bst workspace open --worktree-of ~/src/gtk gtk.bst ../gtk", "git bst workspace open --attach gtk.bst ~/src/gtk"},
 		flags: []cli.Flag{optionFlag(),
 			&cli.BoolFlag{Name: "attach", Usage: "take DIR as it is: a git work tree, or a folder in one, of which the element then sees no more"},
-			&cli.StringFlag{Name: "worktree-of", Usage: "add DIR as a work tree to the existing clone `CLONE`"},
+			&cli.StringFlag{Name: "worktree-of", Usage: "add DIR as a work tree to the existing repository `CLONE`, which may be bare"},
 			&cli.StringFlag{Name: "branch", Usage: "make the branch `NAME` and check it out"},
 			&cli.BoolFlag{Name: "fresh", Usage: "use nothing of earlier builds in the first one"},
 		},

@@ -222,6 +222,9 @@ func sweepBeside(final string) {
 // addWorktree has git add a work tree to a clone of the user's.
 func (s *Session) addWorktree(ctx context.Context, g *graph, n *node, request OpenRequest, final string, w *workspace.Workspace) (err error) {
 	clone, err := gitint.Open(ctx, request.WorktreeOf, s.gitOptions(nil))
+	if errors.Is(err, gitint.ErrBare) { // a bare repository may have work trees too
+		clone, err = gitint.OpenGitDir(ctx, request.WorktreeOf, s.gitOptions(nil))
+	}
 	if err != nil {
 		return err
 	}
@@ -233,7 +236,7 @@ func (s *Session) addWorktree(ctx context.Context, g *graph, n *node, request Op
 		fetch := gitint.Command{Args: []string{"fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--", mirror, commit},
 			Env: []string{"GIT_ALLOW_PROTOCOL=file"}}
 		if err := clone.Do(ctx, fetch); err != nil {
-			return fmt.Errorf("bring commit %s into %s: %w", commit, clone.TopLevel(), err)
+			return fmt.Errorf("bring commit %s into %s: %w", commit, request.WorktreeOf, err)
 		}
 	}
 	args := []string{"worktree", "add", "--no-checkout", "--detach", final, commit}
@@ -241,7 +244,7 @@ func (s *Session) addWorktree(ctx context.Context, g *graph, n *node, request Op
 		args = []string{"worktree", "add", "--no-checkout", "-b", request.Branch, final, commit}
 	}
 	if err := clone.Do(ctx, gitint.Command{Args: args}); err != nil {
-		return fmt.Errorf("add a work tree to %s: %w", clone.TopLevel(), err)
+		return fmt.Errorf("add a work tree to %s: %w", request.WorktreeOf, err)
 	}
 	defer func() {
 		if err == nil {
