@@ -141,6 +141,11 @@ func (e *Env) runStep(ctx context.Context, job Job, step plan.Step, do func(cont
 	if err := e.SweepWork(ctx); err != nil { // what killed builds left may be all that the disk had
 		return Built{}, err
 	}
+	if step.Verdict != plan.Continue {
+		if err := e.makeRoom(job); err != nil {
+			return Built{}, err
+		}
+	}
 	work, release, err := e.workDir(ctx, rec.ID)
 	if err != nil {
 		return Built{}, err

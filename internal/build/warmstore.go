@@ -148,6 +148,26 @@ func (w warmEntry) homeless() bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
+// makeRoom gives up a job's warm tree before it is built beside it, where the disk has no room for
+// two such trees; and what a killed build left of it.
+func (e *Env) makeRoom(job Job) error {
+	if job.Warm == "" {
+		return nil
+	}
+	if _, err := os.Lstat(e.dir("warm", job.Warm)); err != nil {
+		return nil
+	}
+	disk, err := fsx.DiskFree(e.Cache)
+	state, stateErr := readWarmState(e.dir("warm", job.Warm))
+	if err == nil && stateErr == nil && disk.FreeBytes-fullBelow > state.Bytes {
+		return nil
+	}
+	if _, err := e.removeWarm(warmEntry{name: job.Warm}); err != nil {
+		return fmt.Errorf("make room for the build: %w", err)
+	}
+	return nil
+}
+
 // removeWarm removes a warm tree, if no build has it.
 func (e *Env) removeWarm(one warmEntry) (bool, error) {
 	if !one.aside() {

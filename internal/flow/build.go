@@ -72,6 +72,7 @@ func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, erro
 	skipped, err := build.Schedule(ctx, order, g.dependencies, options, func(ctx context.Context, n *node) error {
 		err := s.buildOne(ctx, g, n, request.Asked, outcomes[n])
 		if errors.Is(err, cas.ErrCorrupt) { // it was put aside: what it held is fetched, read or built again
+			s.wholeTrees.Clear()
 			s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{"once more, as the cache was damaged: " + err.Error()}})
 			err = s.buildOne(ctx, g, n, request.Asked, outcomes[n])
 		}
