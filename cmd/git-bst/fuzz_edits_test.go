@@ -71,7 +71,7 @@ func (f *fuzz) step() []string {
 	for f.random.IntN(10) == 0 {
 		names = append(names, f.edit())
 	}
-	if f.random.IntN(9) == 0 {
+	if f.random.IntN(9) < f.weight(interruptedStep, 1) {
 		names = append(names, f.interrupt())
 		for f.random.IntN(2) == 0 {
 			names = append(names, f.edit())
@@ -80,16 +80,24 @@ func (f *fuzz) step() []string {
 	return names
 }
 
+// weight is how often something comes.
+func (f *fuzz) weight(name string, usual int) int {
+	if slices.Contains(f.more, name) {
+		return 8 * usual
+	}
+	return usual
+}
+
 func (f *fuzz) edit() string {
 	f.Helper()
 	f.n++
 	total := 0
 	for _, e := range edits {
-		total += e.weight
+		total += f.weight(e.name, e.weight)
 	}
 	at := f.random.IntN(total)
 	for _, e := range edits {
-		if at -= e.weight; at < 0 {
+		if at -= f.weight(e.name, e.weight); at < 0 {
 			e.edit(f)
 			return e.name
 		}

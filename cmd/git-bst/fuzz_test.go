@@ -24,6 +24,7 @@ const (
 	fuzzSources = "GIT_BST_TEST_FUZZ"          // a folder with the projects' sources; none: the test is left out
 	fuzzNames   = "GIT_BST_TEST_FUZZ_PROJECTS" // between blanks; none: all
 	fuzzSteps   = "GIT_BST_TEST_FUZZ_STEPS"    // in all
+	fuzzMore    = "GIT_BST_TEST_FUZZ_MORE"     // kinds of edit that are to come eight times as often, between commas
 	fuzzSeed    = "GIT_BST_TEST_SEED"
 )
 
@@ -63,6 +64,7 @@ type fuzz struct {
 	*edited
 	project fuzzProject
 	seed    int
+	more    []string // kinds of edit that come more often
 	random  *rand.Rand
 	n       int               // of the edit, so that no two are equal
 	good    []string          // commits that can be built
@@ -82,7 +84,7 @@ type fuzzCounts struct {
 
 func newFuzz(t *testing.T, project fuzzProject, seed int) *fuzz {
 	t.Helper()
-	f := &fuzz{edited: newEdited(t), project: project, seed: seed, random: rand.New(rand.NewPCG(uint64(seed), 1)), cleans: map[string]came{}, sources: map[string]string{}}
+	f := &fuzz{edited: newEdited(t), project: project, seed: seed, more: strings.Split(os.Getenv(fuzzMore), ","), random: rand.New(rand.NewPCG(uint64(seed), 1)), cleans: map[string]came{}, sources: map[string]string{}}
 	f.counts = fuzzCounts{all: map[string]int{}, c: map[string]int{}, source: map[string]int{}}
 	if err := os.CopyFS(f.repo, os.DirFS(filepath.Join(os.Getenv(fuzzSources), project.name))); err != nil {
 		t.Fatal(err)
@@ -176,8 +178,10 @@ func (f *fuzz) count(names []string, verdict string) {
 func (f *fuzz) tell(steps int) {
 	share := func(counts map[string]int) string {
 		total := 0
-		for _, n := range counts {
-			total += n
+		for verdict, n := range counts {
+			if verdict != "skip" && verdict != "promote" { // built before, with the same content: nothing was to be decided
+				total += n
+			}
 		}
 		return fmt.Sprintf("%d of %d (%d %%) %v", counts["continue"]+counts["same"], total, (counts["continue"]+counts["same"])*100/max(total, 1), counts)
 	}
