@@ -24,6 +24,7 @@ type fuzzProject struct {
 	// prepare is done once with the project's sources: answers to what configure asks the compiler are
 	// put into them, as that is what takes most of the time of a clean build.
 	prepare func(t *testing.T, dir string, seed int)
+	files   map[string]string // its sources, where these are no real project's
 }
 
 // fuzzProjects are the four: make without dependencies on headers, cmake and ninja, autotools, meson.
@@ -54,6 +55,13 @@ var fuzzProjects = []fuzzProject{
 			return f.setFlag("configure.ac", "AC_OUTPUT", fmt.Sprintf(`CPPFLAGS="$CPPFLAGS -DFUZZ_BUILD=fuzz_b%d"`, n))
 		},
 		prepare: prepareAutotools,
+	},
+	{
+		name: "small", kind: "make", share: 20, needs: []string{"make"},
+		flag: func(f *fuzz, n int) string {
+			return f.setFlag([]string{"Makefile", "rules.mk", "lib/Makefile"}[f.random.IntN(3)], "", fmt.Sprintf("CPPFLAGS += -DFUZZ_BUILD=fuzz_b%d", n))
+		},
+		files: smallFiles,
 	},
 	{
 		name: "libslirp", kind: "meson", share: 15, needs: []string{"meson", "ninja", "pkg-config"}, list: "meson.build",

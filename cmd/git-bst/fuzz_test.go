@@ -86,8 +86,13 @@ func newFuzz(t *testing.T, project fuzzProject, seed int) *fuzz {
 	t.Helper()
 	f := &fuzz{edited: newEdited(t), project: project, seed: seed, more: strings.Split(os.Getenv(fuzzMore), ","), random: rand.New(rand.NewPCG(uint64(seed), 1)), cleans: map[string]came{}, sources: map[string]string{}}
 	f.counts = fuzzCounts{all: map[string]int{}, c: map[string]int{}, source: map[string]int{}}
-	if err := os.CopyFS(f.repo, os.DirFS(filepath.Join(os.Getenv(fuzzSources), project.name))); err != nil {
-		t.Fatal(err)
+	for name, text := range project.files {
+		f.write(name, text)
+	}
+	if project.files == nil {
+		if err := os.CopyFS(f.repo, os.DirFS(filepath.Join(os.Getenv(fuzzSources), project.name))); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if project.prepare != nil {
 		project.prepare(t, f.repo, seed)
