@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -130,5 +131,23 @@ func TestBaseline(t *testing.T) {
 		if !t.Run(one.name, func(t *testing.T) { e.T = t; one.does() }) {
 			return // the others build on it
 		}
+	}
+}
+
+// TestBaselineFailed: a build fails without a workspace; in the one that is opened then only what
+// failed is compiled.
+func TestBaselineFailed(t *testing.T) {
+	e := newWorkspace(t)
+	broken := filepath.Join(e.upstream(), "http.c")
+	e.writeTo(broken, strings.Replace(clientFiles["http.c"], "return", "return syntax error", 1))
+	e.gitIn(e.upstream(), "commit", "--quiet", "-a", "-m", "broken")
+	e.bst("source", "track", "p.bst")
+	if got := e.continued(); !got.failed || !slices.Equal(got.units, []string{"ftp.c", "http.c", "main.c", "url.c"}) {
+		t.Fatalf("failed: %t, compiled %v\n%s", got.failed, got.units, got.output)
+	}
+	e.bst("workspace", "open", "p.bst", e.repo)
+	e.replace("http.c", "return syntax error", "return")
+	if got := e.step("continue source-changed http.c http.c", "http-data1"); got.configured() {
+		t.Errorf("it was configured again:\n%s", got.output)
 	}
 }

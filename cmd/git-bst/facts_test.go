@@ -1,9 +1,12 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // clientFiles are a small project that is built as large ones are: a configure script writes
@@ -238,6 +241,21 @@ func TestFact3OldTime(t *testing.T) {
 	e.step("continue source-changed ftp.c http.c url.c", "url2-data2 ftp-data2 http-data2")
 }
 
+// TestFact5FailedBuild: what a failed build compiled is not compiled again, also when the command
+// that failed is in the element.
+func TestFact5FailedBuild(t *testing.T) {
+	e := newProject(t, clientFiles)
+	e.replace("http.c", "return", "return syntax error")
+	if got := e.continued(); !got.failed || !slices.Equal(got.units, e.allUnits()) {
+		t.Fatalf("failed: %t, compiled %v\n%s", got.failed, got.units, got.output)
+	}
+	e.replace("http.c", "return syntax error", "return")
+	got := e.step("continue source-changed http.c http.c", "http-data1") // tried once more, and mended
+	if got.configured() {
+		t.Errorf("it was configured again:\n%s", got.output)
+	}
+}
+
 // TestFact6FinalBuild: what was built in a work tree is not built again when it is committed, nor
 // in another clone of that commit.
 func TestFact6FinalBuild(t *testing.T) {
@@ -298,4 +316,41 @@ func TestFact10DeletedTwice(t *testing.T) {
 	e.step("clean file-deleted-read *", "url2")
 	e.replace("url.c", "url2", "url3")
 	e.step("continue source-changed url.c", "url3")
+}
+
+// TestFact12Interrupted: the tree of an interrupted build is kept and continued.
+func TestFact12Interrupted(t *testing.T) {
+	e := newProject(t, clientFiles)
+	e.replace("Makefile.in", "%.o: %.c\n", "http.o: http.c main.o url.o ftp.o\n\t@[ $$HOLD = 0 ] || { echo READY; sleep 600; }\n\tcc -c http.c\n%.o: %.c\n")
+	e.replace("elements/p.bst", "  EDITED: 1\n", "  HOLD: 1\nenvironment-nocache:\n- HOLD\n") // in no key (rule 11)
+	e.interruptedAt("READY")
+	e.replace("elements/p.bst", "HOLD: 1", "HOLD: 0")
+	got := e.step("continue continued-as-is http.c", "http-data1")
+	if got.configured() {
+		t.Errorf("it was configured again:\n%s", got.output)
+	}
+}
+
+// interruptedAt begins a continued build and ends it, as Ctrl-C does, when a line is in its log.
+func (e *edited) interruptedAt(line string) {
+	e.Helper()
+	logged := func() bool {
+		logs, _ := filepath.Glob(filepath.Join(e.dir, "continued", "git-bst", "logs", "*", "p", "*-build-*.log"))
+		return slices.ContainsFunc(logs, func(log string) bool {
+			text, err := os.ReadFile(log)
+			return err == nil && strings.Contains("\n"+string(text), "\n"+line+"\n")
+		})
+	}
+	deadline := time.Now().Add(patience)
+	if !e.interruptedBy(func(end func()) {
+		go func() {
+			for !logged() && time.Now().Before(deadline) {
+				time.Sleep(10 * time.Millisecond)
+			}
+			end()
+		}()
+	}) || !logged() {
+		_, stdout, stderr := e.run("continued", "auto", "status")
+		e.Fatalf("the build was not interrupted at %q\n%s%s", line, stdout, stderr)
+	}
 }
