@@ -10,6 +10,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/git-bst/git-bst/internal/flow"
+	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/ui"
 )
 
@@ -17,7 +18,8 @@ func explainCommand() command {
 	return command{
 		name: "explain", help: "explain what an element's build depends on, and the decision", args: "[ELEMENT]", max: 1,
 		about: "Prints what a build would do with the element and why: its keys, which phases are in the cache, the newest builds and in what " +
-			"their inputs differ from the present ones. With --inputs, every input that enters the build key.",
+			"their inputs differ from the present ones; which of them might be continued, the nearest of these, what differs from its source file by " +
+			"file, and what the trace of its builds says of these files. With --inputs, every input that enters the build key.",
 		examples: []string{"git bst explain", "git bst explain --inputs app.bst"},
 		flags: append(placeFlags(),
 			&cli.BoolFlag{Name: "inputs", Usage: "print all that enters the build key"},
@@ -78,10 +80,44 @@ func (a *app) printExplained(e flow.Explained, inputs bool) {
 		}
 		line("build", fmt.Sprintf("%s  %s, %s: %s", rec.Started.Local().Format(time.DateTime), rec.Result, rec.How, text))
 	}
+	printBases(line, e)
 	if inputs && len(e.Inputs) > 0 {
 		var out bytes.Buffer
 		if err := json.Indent(&out, e.Inputs, "", "  "); err == nil {
 			fmt.Fprintf(a.stdout, "inputs\n%s\n", out.String())
 		}
 	}
+}
+
+// printBases prints which earlier builds might be continued, what differs from the chosen one, and
+// what its trace says of that.
+func printBases(line func(name, value string), e flow.Explained) {
+	for _, base := range e.Bases {
+		text := fmt.Sprintf("%s  %s, %s", record.Short(base.ID), base.Result, counted(base.Distance, "change", "changes"))
+		switch {
+		case base.Why != nil:
+			text = fmt.Sprintf("%s  %s: not usable: %s [%s]", record.Short(base.ID), base.Result, base.Why.Text, base.Why.Code)
+		case base.Chosen:
+			text += ": the nearest"
+		}
+		line("base", text)
+	}
+	for _, file := range e.Changes {
+		uses := "no build used it"
+		if len(file.Uses) > 0 {
+			uses = strings.Join(file.Uses, "; ")
+		}
+		line("change", fmt.Sprintf("%s %s: %s", file.Op, file.Path, strings.Join(append([]string{uses}, file.Facts...), "; ")))
+	}
+	for _, policy := range e.Policies {
+		line("policy", policy)
+	}
+}
+
+// counted writes a number of things.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -59,6 +59,10 @@ type Build struct {
 	Continue  string        // never or auto
 	Timeout   time.Duration // of one element; 0: none
 	HostPaths []string      // absolute, made visible in the sandbox, read-only
+	// ConfigureInputs, ComeAndGo and NeverContinue are patterns, as plan.Policies explains them.
+	ConfigureInputs, ComeAndGo []string
+	NeverContinue              []string // elements' names
+	IgnoreListing              bool
 }
 
 // Project is about which project and element a repository is for.

@@ -289,3 +289,38 @@ func FuzzRepositoryFile(f *testing.F) {
 		}
 	})
 }
+
+// What can only make builds clean adds up, so that a repository can't take a user's patterns away;
+// what lets builds continue needs consent there.
+func TestPatternsOfContinuedBuilds(t *testing.T) {
+	c := load(t, place(t, `
+[build]
+configure-inputs = ["*.cmake", "docs/a b"]
+never-continue = ["base/*"]
+`, `
+[build]
+configure-inputs = ["VERSION"]
+never-continue = ["lib.bst"]
+`))
+	if want := []string{"*.cmake", "docs/a b", "VERSION"}; !reflect.DeepEqual(c.Build.ConfigureInputs, want) {
+		t.Errorf("configure-inputs = %q, want %q", c.Build.ConfigureInputs, want)
+	}
+	if want := []string{"base/*", "lib.bst"}; !reflect.DeepEqual(c.Build.NeverContinue, want) {
+		t.Errorf("never-continue = %q, want %q", c.Build.NeverContinue, want)
+	}
+	if v, err := c.Value("build.configure-inputs"); err != nil || v.Text != "*.cmake docs/a b VERSION" {
+		t.Errorf("%+v, %v", v, err)
+	}
+	for _, line := range []string{`come-and-go = ["*.md"]`, `ignore-listing = "yes"`} {
+		c := load(t, place(t, "", "[build]\n"+line+"\n"))
+		if c.CheckTrust() == nil || c.Build.ComeAndGo != nil || c.Build.IgnoreListing {
+			t.Errorf("%s needs no consent: %+v", line, c.Build)
+		}
+		if c := load(t, place(t, "[build]\n"+line+"\n", "")); c.CheckTrust() != nil || len(c.Build.ComeAndGo) == 0 && !c.Build.IgnoreListing {
+			t.Errorf("%s of the user does not hold: %+v", line, c.Build)
+		}
+	}
+	if _, err := config.Load(place(t, "[build]\ncome-and-go = [\"[a\"]\n", "")); err == nil || !strings.Contains(err.Error(), "is not a pattern") {
+		t.Errorf("a pattern that is none: %v", err)
+	}
+}

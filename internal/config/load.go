@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/git-bst/git-bst/internal/hint"
@@ -62,6 +63,12 @@ func (l *loader) put(key string, r raw, origin Origin) error {
 	setting, ok := lookUp(key)
 	if !ok {
 		return unknownKey(origin.Place, key)
+	}
+	switch key { // they can only make builds clean: no place takes another's away
+	case "build.configure-inputs":
+		r.list = slices.Concat(l.config.Build.ConfigureInputs, r.list)
+	case "build.never-continue":
+		r.list = slices.Concat(l.config.Build.NeverContinue, r.list)
 	}
 	if err := l.config.set(setting, r, l.home); err != nil {
 		return invalid(origin.Place, "%s: %v", key, err)

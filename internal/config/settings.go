@@ -27,6 +27,7 @@ const (
 	Path          // of a folder; "~/" is the user's home
 	Inside        // a slash-separated path that stays inside the work tree
 	Paths         // several absolute paths
+	Globs         // several patterns of names
 	Table         // names with values
 )
 
@@ -35,7 +36,7 @@ func (f Form) String() string {
 	return []string{
 		"text", "a choice", "a number", "a number or auto", "a size (K, M, G, T) or none",
 		"a size or a percentage", "a duration (90m) or none", "a folder", "a path inside the work tree",
-		"a list of absolute paths", "a table of text",
+		"a list of absolute paths", "a list of patterns", "a table of text",
 	}[f]
 }
 
@@ -61,9 +62,13 @@ const (
 func Settings() []Setting {
 	return []Setting{
 		{Key: "build.builders", Form: AutoNum, Default: "auto", Doc: "How many elements are built at once; auto is the number of cores."},
+		{Key: "build.come-and-go", Form: Globs, Consent: Asked, Doc: "Files that may be added, deleted and renamed without a clean build."},
+		{Key: "build.configure-inputs", Form: Globs, Doc: "Files of which configure depends though no trace shows it: where one changes the build is clean. The patterns of all places count."},
 		{Key: "build.continue", Form: Choice, Default: "auto", Choices: []string{"auto", "never"}, Doc: "Whether a changed source may be built on the last build tree: auto does where a trace of the last full build shows that it is safe."},
 		{Key: "build.host-paths", Form: Paths, Consent: Asked, Doc: "Further paths of this machine that builds may read."},
+		{Key: "build.ignore-listing", Form: Choice, Default: "no", Choices: []string{"no", "yes"}, Consent: Asked, Doc: "Whether a file counts as not read when only its folder was listed, as make lists those of its targets; names do not change with content, sizes do."},
 		{Key: "build.max-jobs", Form: AutoNum, Default: "auto", Doc: "How many jobs one element's make or ninja runs; auto is the number of cores."},
+		{Key: "build.never-continue", Form: Globs, Doc: "Elements that are not continued, as patterns of their names. The patterns of all places count."},
 		{Key: "build.root", Form: Choice, Default: "sysroot", Choices: []string{"sysroot", "host"}, Doc: "What builds see as their system: the element's dependencies, as in BuildStream, or this machine's /usr, read-only."},
 		{Key: "build.sandbox", Form: Choice, Default: "auto", Choices: []string{"auto", "namespaces", "bubblewrap", "none"}, Consent: NoNone, Doc: "How builds are kept apart from this machine; a result made with none can't be promoted."},
 		{Key: "build.timeout", Form: Duration, Default: "none", Doc: "How long the build of one element may take."},

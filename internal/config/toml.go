@@ -120,7 +120,7 @@ func (*refuser) UnmarshalTOML(any) error { return errors.New("asked for its plac
 // rawValue takes a TOML value in; one of a type that the setting can't have becomes wrongForm.
 func rawValue(s Setting, value any) raw {
 	switch s.Form {
-	case Paths:
+	case Paths, Globs:
 		items, ok := value.([]any)
 		list := []string{}
 		for _, item := range items {

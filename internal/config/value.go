@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -50,7 +51,7 @@ func (r raw) String() string {
 // texts, the environment and the command line one.
 func rawText(s Setting, texts []string) (raw, error) {
 	switch s.Form {
-	case Paths:
+	case Paths, Globs:
 		var list []string
 		for _, text := range texts {
 			list = append(list, strings.FieldsFunc(text, func(r rune) bool { return r == ':' })...)
@@ -82,6 +83,16 @@ func (c *Config) set(s Setting, r raw, home string) error {
 		return setNumber(&c.Build.MaxJobs, text, "auto")
 	case "build.host-paths":
 		return setPaths(&c.Build.HostPaths, r.list)
+	case "build.come-and-go":
+		return setGlobs(&c.Build.ComeAndGo, r.list)
+	case "build.configure-inputs":
+		return setGlobs(&c.Build.ConfigureInputs, r.list)
+	case "build.never-continue":
+		return setGlobs(&c.Build.NeverContinue, r.list)
+	case "build.ignore-listing":
+		c.Build.IgnoreListing = text == "yes"
+		var choice string
+		return setChoice(&choice, text, s)
 	case "build.continue":
 		return setChoice(&c.Build.Continue, text, s)
 	case "build.root":
@@ -251,6 +262,18 @@ func setInside(to *string, text string) error {
 		return fmt.Errorf("%q leaves the work tree", text)
 	}
 	*to = filepath.ToSlash(filepath.Clean(text))
+	return nil
+}
+
+func setGlobs(to *[]string, list []string) error {
+	for _, pattern := range list {
+		for part := range strings.SplitSeq(pattern, "/") {
+			if _, err := path.Match(part, ""); err != nil || pattern == "" {
+				return fmt.Errorf("%q is not a pattern such as *.md or docs/**", pattern)
+			}
+		}
+	}
+	*to = slices.Clone(list)
 	return nil
 }
 

@@ -63,7 +63,13 @@ func (s *Session) base(ctx context.Context, n *node, job build.Job, facts *plan.
 
 // continues reports whether an element's builds may be continued at all.
 func (s *Session) continues(n *node) bool {
-	return s.config.Build.Continue == "auto" && stagesSources(n.recipe) && s.config.Build.Sandbox != sandbox.None.String()
+	return s.config.Build.Continue == "auto" && plan.Matches(s.config.Build.NeverContinue, n.element.Name) == "" && stagesSources(n.recipe) && s.config.Build.Sandbox != sandbox.None.String()
+}
+
+// policies are what the project and the user say about source files.
+func (s *Session) policies() plan.Policies {
+	c := s.config.Build
+	return plan.Policies{ConfigureInputs: c.ConfigureInputs, Allowed: c.ComeAndGo, IgnoreListing: c.IgnoreListing}
 }
 
 // mayContinue reports whether a result on an old tree may have the element's name: where that is
@@ -243,7 +249,9 @@ func (s *Session) against(ctx context.Context, rec record.Record, base plan.Base
 			return nil, nil // as above
 		}
 	}
-	found := &build.ContinuedBase{Record: rec, Changes: changes, Case: plan.Case{Base: base, Changes: asked, Phases: phases, Strict: job.Strict != ""}}
+	found := &build.ContinuedBase{Record: rec, Changes: changes, Case: plan.Case{
+		Base: base, Changes: asked, Phases: phases, Strict: job.Strict != "", Policies: s.policies(),
+	}}
 	if found.Case.Unread() {
 		if err := build.MarkCopied(ctx, s.cas, rec.Files, rec.BuildTree, found.Case.Changes); err != nil {
 			return nil, err

@@ -27,6 +27,11 @@ type Explained struct {
 	Phases    []plan.Phase    `json:"phases,omitempty"`
 	Inputs    json.RawMessage `json:"inputs,omitempty"` // the pre-image of the build key
 	Records   []Considered    `json:"records,omitempty"`
+	// Bases are the earlier builds that this one might continue, the newest first; Changes is what
+	// differs from the chosen one's source, and Policies the settings about that which hold.
+	Bases    []Standing      `json:"bases,omitempty"`
+	Changes  []ExplainedFile `json:"changes,omitempty"`
+	Policies []string        `json:"policies,omitempty"`
 }
 
 // Considered is an earlier build, and in what its inputs differ from the present ones.
@@ -70,7 +75,10 @@ func (s *Session) Explain(ctx context.Context, name string) (Explained, error) {
 	if facts.Blocked != nil {
 		return explained, nil
 	}
-	return explained, s.explainInputs(ctx, g, n, &explained)
+	if err := s.explainInputs(ctx, g, n, &explained); err != nil {
+		return explained, err
+	}
+	return explained, s.explainBases(ctx, g, n, &explained)
 }
 
 func (s *Session) explainInputs(ctx context.Context, g *graph, n *node, explained *Explained) error {

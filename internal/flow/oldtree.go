@@ -96,5 +96,9 @@ func (s *Session) refuseOldTree(n *node) error {
 	case s.config.Build.Continue != "auto":
 		return hint.Add(fmt.Errorf("%w: continue %s: build.continue is never", ErrRefused, n.element.Name), "to allow it: git config bst.build.continue auto")
 	}
+	if pattern := plan.Matches(s.config.Build.NeverContinue, n.element.Name); pattern != "" {
+		err := fmt.Errorf("%w: continue %s: build.never-continue has %q", ErrRefused, n.element.Name, pattern)
+		return hint.Add(err, "to see where it is set: git bst config --show-origin build.never-continue")
+	}
 	return fmt.Errorf("%w: continue %s: without a sandbox nothing is", ErrRefused, n.element.Name)
 }

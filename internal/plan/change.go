@@ -56,8 +56,8 @@ type Policies struct {
 	IgnoreListing bool
 }
 
-// matches returns the first pattern that fits the path, "" when none does.
-func matches(patterns []string, name string) string {
+// Matches returns the first pattern that fits the path, "" when none does.
+func Matches(patterns []string, name string) string {
 	for _, pattern := range patterns {
 		if !strings.Contains(pattern, "/") {
 			if ok, err := path.Match(pattern, path.Base(name)); ok && err == nil {

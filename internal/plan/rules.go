@@ -54,7 +54,7 @@ func (c *Case) untraced() *finding {
 }
 
 func (c *Case) configureInput(change Change) string {
-	pattern := matches(c.Policies.ConfigureInputs, change.Path)
+	pattern := Matches(c.Policies.ConfigureInputs, change.Path)
 	if pattern == "" || c.Reconfigure {
 		return ""
 	}
@@ -105,7 +105,7 @@ func (c *Case) deleted(change Change) string {
 // allowed reports whether the user's policy lets the path come and go. A folder goes with what is
 // in it, whose changes are asked for themselves.
 func (c *Case) allowed(change Change) bool {
-	return matches(c.Policies.Allowed, change.Path) != "" || c.onlyFolder(change)
+	return Matches(c.Policies.Allowed, change.Path) != "" || c.onlyFolder(change)
 }
 
 // onlyFolder reports whether the change is that of a folder with other changes below it.
