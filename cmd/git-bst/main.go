@@ -40,7 +40,11 @@ func thisMachine() machine {
 
 // runOn runs the program so that a signal ends it in order.
 func runOn(machine machine) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup wants it to go on without its terminal
+		signals = append(signals, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), signals...)
 	defer stop()
 	// A second signal ends the program at once: the first one's orderly way may be stuck.
 	defer context.AfterFunc(ctx, stop)()
