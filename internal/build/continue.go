@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/git-bst/git-bst/internal/action"
+	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/record"
@@ -54,7 +55,7 @@ func (c *chain) proceed(ctx context.Context, step plan.Step) error {
 	}
 	c.rec.Base = base.Record.ID
 	if err := c.takeUp(ctx, base.Record, step.Phase); err != nil {
-		return err
+		return notTakenUp(err)
 	}
 	c.last = action.Outputs{} // what ends before a phase of its own ends has no tree (rule 17)
 	var err error
@@ -70,7 +71,7 @@ func (c *chain) proceed(ctx context.Context, step plan.Step) error {
 		return err
 	}
 	if err := c.patch(ctx); err != nil {
-		return err
+		return notTakenUp(err)
 	}
 	for i := step.Phase; i < len(c.job.Parts.Phases); i++ {
 		if err := c.run(ctx, i); err != nil {
@@ -84,6 +85,18 @@ func (c *chain) proceed(ctx context.Context, step plan.Step) error {
 	}
 	c.rec.Files = c.last.InstallTree
 	return c.distrusted(ctx, again)
+}
+
+// notTakenUp turns what is the old tree's fault into a doubt: a clean build needs neither its blobs,
+// which may have been collected since the plan, nor a clock that is ahead of it (rule 21).
+func notTakenUp(err error) error {
+	switch {
+	case errors.Is(err, ErrClock):
+		return doubt(plan.CodeClock, "%v", ErrClock)
+	case errors.Is(err, cas.ErrNotFound):
+		return doubt(plan.CodeBaseGone, "the build tree of the last build is gone")
+	}
+	return err
 }
 
 // tryFirst tries the base's tree as the step wants it before the changes are applied.
