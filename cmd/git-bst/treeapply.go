@@ -104,10 +104,12 @@ func conflictText(c tree.Replaced, done bool) string {
 	what := map[tree.Kind]string{tree.KindNone: "nothing", tree.KindFile: "a file", tree.KindDir: "a folder", tree.KindSymlink: "a link"}
 	was := what[c.Was]
 	switch {
+	case c.Was == tree.KindNone && done:
+		return "there was no file, link or folder; now there is " + what[c.Now]
+	case c.Was == tree.KindNone:
+		return "no file, link or folder is there; wanted is " + what[c.Now]
 	case c.Was == c.Now:
 		was += " with other content"
-	case c.Was == tree.KindNone:
-		was = "nothing, as it was deleted,"
 	}
 	if done {
 		return was + " is replaced by " + what[c.Now]

@@ -105,13 +105,26 @@ func (s *Session) applyOnto(ctx context.Context, request ApplyRequest, applied *
 	return err
 }
 
+// refused is the error that there are conflicts.
+func (a *Applied) refused() error {
+	paths := a.Conflicts[0].Path
+	if more := len(a.Conflicts) - 1; more > 0 {
+		paths += fmt.Sprintf(" and %d more", more)
+	}
+	err := fmt.Errorf("%w: %s", ErrConflicts, paths)
+	if !slices.ContainsFunc(a.Conflicts, func(c tree.Replaced) bool { return c.Was != tree.KindNone }) {
+		return hint.Add(err, "to have it there all the same: --force")
+	}
+	return hint.Add(err, "move what is there away, or, to have it replaced: --force")
+}
+
 // judge refuses conflicts that are not to be replaced, and those that can't be.
 func (a *Applied) judge(request ApplyRequest) error {
 	if len(a.Conflicts) == 0 {
 		return nil
 	}
 	if !request.Force {
-		return hint.Add(fmt.Errorf("%w: %s", ErrConflicts, a.Conflicts[0].Path), "move what is there away, or, to have it replaced: --force")
+		return a.refused()
 	}
 	for _, c := range a.Conflicts {
 		changed := slices.ContainsFunc(a.Changes, func(change tree.Change) bool { return change.Path == c.Path })

@@ -69,8 +69,21 @@ func (p *patcher) inspectEntry(f *folder, name string, n *edits) error {
 		return p.inspectBelow(f, name, n)
 	case n.change == nil && n.adds && at.here:
 		p.replaced = append(p.replaced, Replaced{f.join(name), at.kind, KindDir})
+	case !at.here:
+		p.inspectGone(f.join(name), n)
 	}
 	return nil
+}
+
+// inspectGone is inspectBelow for a folder that is not there: all that was in it was deleted.
+func (p *patcher) inspectGone(path string, n *edits) {
+	for name, below := range n.below {
+		at := path + "/" + name
+		if c := below.change; c != nil && replaces(Entry{}, *c) {
+			p.replaced = append(p.replaced, Replaced{at, KindNone, c.New.Kind})
+		}
+		p.inspectGone(at, below)
+	}
 }
 
 func (p *patcher) inspectBelow(f *folder, name string, n *edits) error {
