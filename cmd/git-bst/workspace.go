@@ -139,7 +139,8 @@ func workspaceList() command {
 	return command{
 		name: "list", help: "list the project's workspaces", max: 0,
 		about: "Prints a line for each workspace, the newest first: state, element, folder, where it came from, branch or commit, and how its last build " +
-			"went. States: clean (as committed), changed, moved (it was found elsewhere, which is written down), missing, foreign (this project is a " +
+			"from there went. It came from: clone, worktree (one of an existing clone), fresh (a new repository with the staged source in it) or " +
+			"attached (it was there). States: clean (as committed), changed, moved (it was found elsewhere, which is written down), missing, foreign (this project is a " +
 			"copy of the one it belongs to), broken (git can't read it). A star marks the one that the element is built from.",
 		examples: []string{"git bst workspace list", "git bst workspace list --json"},
 		action: func(a *app, cc *cli.Context) error {
@@ -171,7 +172,7 @@ func (a *app) printWorkspace(row flow.WorkspaceRow) error {
 		Origin: string(row.Origin), Options: row.Options, Branch: row.Branch, Commit: row.Head, State: row.State, Problem: row.Problem,
 		Used: row.Used, Soft: row.SoftReset != "", Opened: row.Opened,
 	}
-	last := "never built"
+	last := "no build from there"
 	if row.Last != nil {
 		info.Record, info.Verdict, info.Result = row.Last.ID, row.Last.Verdict, string(row.Last.Result)
 		last = info.Verdict + ": " + info.Result

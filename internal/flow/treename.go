@@ -45,6 +45,9 @@ func (s *Session) Tree(ctx context.Context, name string) (NamedTree, error) {
 	if err == nil && path != "" {
 		t, err = s.folderOf(ctx, t, path)
 	}
+	if errors.Is(err, gitint.ErrUnknownRevision) {
+		err = hint.Add(err, "what is no commit: work, index, record:RECORD, build:RECORD, artifact:ELEMENT, digest:HASH/SIZE")
+	}
 	if err != nil {
 		return NamedTree{}, fmt.Errorf("find tree %s: %w", name, err)
 	}

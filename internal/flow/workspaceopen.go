@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/git-bst/git-bst/gitint"
 	"github.com/git-bst/git-bst/internal/fsx"
 	"github.com/git-bst/git-bst/internal/hint"
@@ -67,7 +69,7 @@ func (s *Session) openWorkspace(ctx context.Context, request OpenRequest) (Opene
 	}
 	if request.Attach {
 		err = s.attach(ctx, request, &w)
-	} else if err = s.checkFree(ctx, request.Dir); err == nil {
+	} else if err = s.checkFree(ctx, request.Element, request.Dir); err == nil {
 		if err = s.fetchFor(ctx, g, n); err == nil {
 			err = s.makeWorkspace(ctx, g, n, request, &w)
 		}
@@ -110,12 +112,12 @@ func (s *Session) openable(e *project.Element, request OpenRequest) error {
 
 // checkFree refuses a folder that has something in it, or that git would take for a part of another
 // work tree.
-func (s *Session) checkFree(ctx context.Context, dir string) error {
+func (s *Session) checkFree(ctx context.Context, element, dir string) error {
 	entries, err := os.ReadDir(dir)
 	switch {
 	case err == nil && len(entries) > 0:
 		err := fmt.Errorf("%w: %s is not empty", ErrRefused, dir)
-		return hint.Addf(err, "name a folder that is empty or not there yet; to take what is there: git bst workspace open --attach EL %s", dir)
+		return hint.Addf(err, "name a folder that is empty or not there yet; to take what is there: git bst workspace open --attach %s %s", element, dir)
 	case err == nil && real(dir) == real(s.options.Dir):
 		err := fmt.Errorf("%w: you are in %s, which is to be replaced", ErrRefused, dir)
 		return hint.Addf(err, "go to another folder first: cd %s", filepath.Dir(dir))
@@ -183,13 +185,13 @@ func (s *Session) makeWorkspace(ctx context.Context, g *graph, n *node, request 
 		return err
 	}
 	defer opening()
-	if err := s.checkFree(ctx, final); err != nil {
+	if err := s.checkFree(ctx, request.Element, final); err != nil {
 		return err // somebody was quicker
 	}
 	if err := workspace.Register(ctx, s.home(), *w, workspace.Place{Top: w.Top, GitDir: w.GitDir}); err != nil {
 		return err
 	}
-	if err := os.Rename(temp, final); err != nil {
+	if err := unix.Rename(temp, final); err != nil { // os.Rename takes no empty folder's place
 		return errors.Join(fmt.Errorf("make the folder: %w", err), workspace.Forget(context.WithoutCancel(ctx), *w))
 	}
 	return nil
