@@ -11,13 +11,21 @@ type Diagnoses struct {
 	// Lines counts the lines that name a place in a file, by its path in the source; warnings are
 	// left out. A compiler that runs again on the same says the same number of lines.
 	Lines map[string]int
+	// Wrong are the files in which a line found an error, as opposed to those that only include them.
+	Wrong map[string]bool
 	// Errors: one of them, of whatever file, says that it is an error, as opposed to a linker's or
 	// a tool's message that names no place.
 	Errors bool
 }
 
-// Of returns the first of the changed files of which something was said, "" when there is none.
+// Of returns the first of the changed files in which an error was found, else the first of which
+// something was said, "" when there is none.
 func (d Diagnoses) Of(changes []Change) string {
+	for _, change := range changes {
+		if d.Wrong[change.Path] {
+			return change.Path
+		}
+	}
 	for _, change := range changes {
 		if d.Lines[change.Path] > 0 {
 			return change.Path
@@ -45,7 +53,7 @@ var (
 // Diagnose finds what a log says of source files. root is the absolute path of the build folder as the
 // commands see it. Names from a folder that is not known are taken where just one source ends so.
 func Diagnose(log, root string, isSource map[string]bool) Diagnoses {
-	d := Diagnoses{Lines: map[string]int{}}
+	d := Diagnoses{Lines: map[string]int{}, Wrong: map[string]bool{}}
 	names := resolver{root: root, sources: isSource}
 	for line := range strings.Lines(log) {
 		line = strings.TrimRight(line, "\r\n")
@@ -62,9 +70,11 @@ func Diagnose(log, root string, isSource map[string]bool) Diagnoses {
 			if match == nil {
 				continue
 			}
-			d.Errors = d.Errors || errorWord.MatchString(match[3])
+			wrong := errorWord.MatchString(match[3])
+			d.Errors = d.Errors || wrong
 			if name := names.resolve(match[1]); name != "" && !warningWord.MatchString(match[3]) {
 				d.Lines[name]++
+				d.Wrong[name] = d.Wrong[name] || wrong
 			}
 			break
 		}

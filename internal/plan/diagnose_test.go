@@ -49,6 +49,13 @@ func TestDiagnosesOf(t *testing.T) {
 	if got := d.Of([]plan.Change{content("a.c"), content("b.c")}); got != "b.c" {
 		t.Errorf("Of = %q", got)
 	}
+	including := plan.Diagnose("In file included from a.c:1:\nb.h:3:1: error: x\n", "/b", map[string]bool{"a.c": true, "b.h": true})
+	if got := including.Of([]plan.Change{content("a.c"), content("b.h")}); got != "b.h" {
+		t.Errorf("Of = %q, and a.c only includes it", got)
+	}
+	if got := including.Of([]plan.Change{content("a.c")}); got != "a.c" {
+		t.Errorf("Of = %q", got)
+	}
 	if got := d.Of([]plan.Change{content("a.c")}); got != "" {
 		t.Errorf("Of = %q", got)
 	}
