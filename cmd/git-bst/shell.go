@@ -14,7 +14,8 @@ func shellCommand() command {
 		name: "shell", help: "run a command where an element runs or is built", args: "[ELEMENT] [-- COMMAND...]", max: many,
 		about: "Runs COMMAND, or an interactive shell, in a sandbox with the element and all that it needs at run time; on the host's root, in the " +
 			"folder of its files. With --build, in the build tree of the element's newest build that still has one, a failed one too, with everything " +
-			"it was built with: the very state in which the build ended, whatever was changed since. With --record, in that of another build attempt. " +
+			"it was built with: the very state in which the build ended, whatever was changed since; where there is none, in its sources as a build would find them. With " +
+			"--record, in that of another build attempt. " +
 			"What is changed inside is gone afterwards. The exit code is the command's. " + recordNames,
 		examples: []string{"git bst shell app.bst", "git bst shell --build app.bst -- make V=1", "git bst shell --record 89abcdef"},
 		flags: append(buildFlags(),

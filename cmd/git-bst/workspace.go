@@ -52,7 +52,8 @@ func workspaceOpen() command {
 	return command{
 		name: "open", help: "make a work tree of an element's source", args: "ELEMENT DIR", min: 2, max: 2,
 		about: "Makes DIR, which must be empty or not there yet. Where the element's source is a git repository, DIR becomes a clone of it at the " +
-			"element's ref, with the source's URL as origin and the submodules that the element checks out; the sources are fetched when needed. Where " +
+			"element's ref, with the source's URL as origin (git fetch gets its branches and tags) and the submodules that the element checks out; the " +
+			"sources are fetched when needed. Where " +
 			"it is a tarball, or there are several sources, DIR becomes a new repository whose first commit is what they stage, so that `git diff` " +
 			"shows what you change.\n\n" +
 			"The first build goes on from the element's nearest earlier build, also from a failed one, where the decision allows it; with " +
@@ -130,7 +131,7 @@ func runWorkspaceOpen(a *app, cc *cli.Context) error {
 	}
 	a.talk("git-bst: %s is built from %s, %s", ui.Safe(opened.Element), ui.Safe(opened.Dir()), ui.Safe(at))
 	if opened.Failed != "" {
-		a.talk("git-bst: the build tree of its failed build comes along: the first build goes on from there (--fresh would not)")
+		a.talk("git-bst: the build tree of its failed build comes along: the first build may go on from there, as git bst explain tells (--fresh would not)")
 	}
 	return nil
 }
@@ -342,7 +343,7 @@ func (a *app) printReset(reset flow.Reset) error {
 	}
 	if reset.Aside != "" {
 		fmt.Fprintln(a.stdout, ui.Safe(reset.Aside))
-		a.talk("git-bst: what differed is in %s: %d files and folders", ui.Safe(reset.Aside), reset.Moved)
+		a.talk("git-bst: what differed is in %s: %s", ui.Safe(reset.Aside), counted(reset.Moved, "file or folder", "files and folders"))
 	}
 	for _, ref := range reset.Refs {
 		a.talk("git-bst: kept as %s", ui.Safe(ref))

@@ -246,7 +246,12 @@ func (s *Session) addWorktree(ctx context.Context, g *graph, n *node, request Op
 		args = []string{"worktree", "add", "--no-checkout", "-b", request.Branch, final, commit}
 	}
 	if err := clone.Do(ctx, gitint.Command{Args: args}); err != nil {
-		return fmt.Errorf("add a work tree to %s: %w", request.WorktreeOf, err)
+		err = fmt.Errorf("add a work tree to %s: %w", request.WorktreeOf, err)
+		if request.Branch != "" && clone.Do(ctx, gitint.Command{Args: []string{"rev-parse", "--verify", "--quiet", "refs/heads/" + request.Branch}}) == nil {
+			err = hint.Addf(err, "name another branch; to build from this one: git -C %s worktree add %s %s, then git bst workspace open --attach %s %s",
+				request.WorktreeOf, final, request.Branch, request.Element, final)
+		}
+		return err
 	}
 	defer func() {
 		if err == nil {

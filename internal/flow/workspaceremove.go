@@ -209,7 +209,11 @@ func refsLost(ctx context.Context, repo *gitint.Repo, first, where string) ([]st
 		case err != nil: // no commit: a tag of something else, notes
 			lost = append(lost, ref+where)
 		case count > 0:
-			lost = append(lost, fmt.Sprintf("%d commits of %s%s", count, strings.TrimPrefix(ref, "refs/heads/"), where))
+			commits := fmt.Sprintf("%d commits", count)
+			if count == 1 {
+				commits = "1 commit"
+			}
+			lost = append(lost, commits+" of "+strings.TrimPrefix(ref, "refs/heads/")+where)
 		case strings.HasPrefix(ref, "refs/tags/"):
 			lost = append(lost, ref+where)
 		}

@@ -174,7 +174,7 @@ func Make(facts Facts) Step {
 	case facts.Asked.Clean:
 		step.Verdict, step.Reason = Clean, Reason{CodeAsked, "a clean build was asked for"}
 	case facts.Asked.SoftReset:
-		step.Verdict, step.Reason = Clean, Reason{CodeSoftReset, "its workspace was reset softly: it is built from its sources alone"}
+		step.Verdict, step.Reason = Clean, Reason{CodeSoftReset, "its workspace was reset softly, or opened with --fresh: it is built from its sources alone"}
 	case facts.Asked.OldTree():
 		return oldTree(facts, step)
 	case facts.Artifact != "":
