@@ -142,6 +142,13 @@ edit_all() {
 		if [[ -d $dir ]]; then (cd "$dir" && "$@"); fi
 	done
 }
+# in_git COMMAND...: the same git command in the two workspaces.
+in_git() {
+	local dir
+	for dir in "$work/ws" "$work/bstws"; do
+		if [[ -d $dir ]]; then (cd "$dir" && "$@") >/dev/null 2>&1; fi
+	done
+}
 append() { printf '%s\n' "$2" >>"$1"; }
 insert_error() { printf 'int broken(void) { return nothing_of_that_name; }\n' >>"$1"; }
 drop_last() { sed -i '$d' "$1"; }
@@ -203,11 +210,11 @@ idle() {
 
 steps_nothing() {
 	idle 'no change'
-	edit_all git status >/dev/null 2>&1
+	in_git git status
 	idle 'after git status'
-	edit_all git commit -q --allow-empty -m empty 2>/dev/null
+	in_git git commit -q --allow-empty -m empty
 	idle 'after git commit --allow-empty'
-	edit_all git reset -q --soft HEAD~1 2>/dev/null
+	in_git git reset -q --soft HEAD~1
 	idle 'after git reset --soft'
 	edit_all touch lib/url.c
 	idle 'after touch'
@@ -232,11 +239,16 @@ steps_edits() {
 	step 'one file' 1.5
 	edit_all append lib/urldata.h '/* another header */'
 	step 'header' 1.5
-	(cd "$work/ws" && git stash -q) && ours build && (cd "$work/ws" && git stash pop -q)
+	git -C "$work/ws" stash -q
+	ours build
+	git -C "$work/ws" stash pop -q
 	idle 'after git stash, build, git stash pop'
-	(cd "$work/ws" && git commit -q -am work)
+	git -C "$work/ws" commit -q -am work
 	idle 'after git commit of it'
-	(cd "$work/ws" && git switch -q -c other HEAD~1) && ours build && (cd "$work/ws" && git switch -q -)
+	git -C "$work/ws" switch -q -c work
+	git -C "$work/ws" switch -q -c other HEAD~1
+	ours build
+	git -C "$work/ws" switch -q work
 	idle 'branch there and back'
 }
 
@@ -269,7 +281,7 @@ speaks_ftp() {
 }
 
 steps_failure() {
-	(cd "$work/ws" && git bst build) >/dev/null 2>&1 # the element is as it was
+	ours build # the element is as it was
 	edit_all insert_error lib/url.c
 	ours build
 	ours_status=$((ours_status == 2 ? 0 : 1))
@@ -278,13 +290,14 @@ steps_failure() {
 	edit_all append lib/url.c 'int curl_bench_fixed(void) { return 3; }'
 	ours build
 	row 'mended' "$(expect 1)"
-	(cd "$work/ws" && git bst workspace close) && (cd "$work/p" && git bst workspace open --attach curl.bst "$work/ws") >/dev/null 2>&1
+	{ git -C "$work/ws" bst workspace close && git -C "$work/p" bst workspace open --attach curl.bst "$work/ws"; } >/dev/null 2>&1
 	idle 'closed and opened again'
 }
 
 # steps_failed_build: a failed build without any workspace, opened, mended. A cache of its own.
 steps_failed_build() {
 	local half
+	git -C "$work/ws" bst workspace close >/dev/null 2>&1
 	export XDG_CACHE_HOME=$work/cache2
 	(cd "$work/up" && append lib/version.c 'int broken(void) { return nothing_of_that_name; }' && git commit -q -am broken)
 	write_curl "$work/p" "${conf_args[*]}"
