@@ -207,9 +207,9 @@ config:
 	})
 	e.step("clean never-built *", "flag2")
 	e.write("option.txt", "flag3\n")
-	e.step("clean inputs-changed *", "flag3")
+	e.step("clean configures-late *", "flag3")
 	e.replace("b.c", "b1", "b2")
-	e.step("clean inputs-changed *", "b2 dep1 gen1 end more1 flag3")
+	e.step("clean configures-late *", "b2 dep1 gen1 end more1 flag3")
 }
 
 // TestReviewHalfHeader: half a header that a failed generator left is not taken for a whole one.

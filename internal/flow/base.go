@@ -54,9 +54,14 @@ func (s *Session) base(ctx context.Context, n *node, job build.Job, facts *plan.
 	if err != nil || len(records) == 0 || !mayContinue(n, records[0], facts.Asked) {
 		return nil, err
 	}
-	best, err := s.nearest(ctx, s.standings(ctx, records, job))
-	if err != nil || best == nil {
+	all := s.standings(ctx, records, job)
+	best, err := s.nearest(ctx, all)
+	if err != nil {
 		return nil, err
+	}
+	if best == nil {
+		facts.Spoiled = spoiled(all)
+		return nil, nil
 	}
 	return s.against(ctx, best.rec, best.base, job, facts.Phases)
 }
@@ -114,6 +119,21 @@ func (s *Session) nearest(ctx context.Context, all []*standing) (*standing, erro
 			return all[best], nil
 		}
 	}
+}
+
+// spoiled says why the nearest of the builds with equal other inputs can't be continued; nil when
+// there is no such build.
+func spoiled(all []*standing) *plan.Reason {
+	var nearest *standing
+	for _, one := range all {
+		if one.looked && (nearest == nil || one.distance < nearest.distance) {
+			nearest = one
+		}
+	}
+	if nearest == nil {
+		return nil
+	}
+	return nearest.why
 }
 
 // look finds out whether an earlier build is usable as a base.

@@ -56,6 +56,25 @@ func TestRule23FailedContinuedIsBuiltClean(t *testing.T) {
 	}
 }
 
+// Where the nearest build can't be continued, the reason is why, not that the source changed.
+func TestMakeSpoiled(t *testing.T) {
+	why := &plan.Reason{Code: plan.CodeBaseGone, Text: "the build tree of the last build is gone"}
+	for _, test := range []struct {
+		differs []string
+		spoiled *plan.Reason
+		code    plan.Code
+	}{
+		{[]string{"source"}, why, plan.CodeBaseGone},
+		{[]string{"source"}, nil, plan.CodeChanged},
+		{[]string{"source", "configure commands"}, why, plan.CodeChanged},
+	} {
+		facts := plan.Facts{Phases: phases(false, false, false), Previous: &plan.Previous{Record: "base", Differs: test.differs}, Spoiled: test.spoiled}
+		if got := plan.Make(facts); got.Verdict != plan.Clean || got.Reason.Code != test.code {
+			t.Errorf("%v: %+v", test, got)
+		}
+	}
+}
+
 func TestMakeWithBase(t *testing.T) {
 	one := func(change plan.Change) *plan.Case {
 		return &plan.Case{Base: base(), Changes: []plan.Change{change}, Phases: phases(false, false, false)}

@@ -6,7 +6,10 @@
 // for people.
 package plan
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Verdict is what a plan decides for one element.
 type Verdict string
@@ -150,6 +153,7 @@ type Facts struct {
 	Phases   []Phase   // in order; empty for kinds that run no phases
 	Previous *Previous // nil when the element was never built
 	Base     *Case     // the nearest usable base against this build; nil without
+	Spoiled  *Reason   // without a Base: why the nearest build that differs in its source only is none; nil without one
 	Asked    Asked
 }
 
@@ -245,6 +249,9 @@ func decide(facts Facts, step Step) Step {
 	}
 	if judged != nil && judged.Verdict == Clean && step.Reason.Code == CodeChanged {
 		step.Reason = judged.Reason
+	}
+	if facts.Spoiled != nil && step.Reason.Code == CodeChanged && slices.Equal(facts.Previous.Differs, []string{"source"}) {
+		step.Reason = *facts.Spoiled
 	}
 	return step
 }
