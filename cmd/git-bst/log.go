@@ -24,7 +24,7 @@ func logCommand() command {
 			"  ·  nothing is known\n",
 		examples: []string{"git bst log -n 20", "git bst log --all", "git bst log --element app.bst main..topic -- src"},
 		flags: append(placeFlags(),
-			&cli.IntFlag{Name: "n", Usage: "show `N` commits at most", Value: 0},
+			&cli.IntFlag{Name: "n", Usage: "show `N` commits at most; 0 is all of them", Value: 0},
 			&cli.BoolFlag{Name: "all", Usage: "commits of all branches and tags"},
 			&cli.BoolFlag{Name: "oneline", Usage: "only state, commit and subject"},
 			&cli.StringSliceFlag{Name: "element", Aliases: []string{"e"}, Usage: "show `ELEMENT` instead of the default; may be given several times"},

@@ -109,6 +109,10 @@ var ErrNoHistory = errors.New("no element is built from this repository's commit
 
 func hintNoHistory(g *graph) error {
 	name := g.project.Targets[0].Name
+	if g.nodes[g.project.Targets[0]].inTree {
+		err := fmt.Errorf("%w, but from a folder of it as it stands there: %s", ErrNoHistory, name)
+		return hint.Add(err, "files that git ignores and empty folders are built from too, so no commit tells; to see what is built: git bst status "+name)
+	}
 	return hint.Addf(fmt.Errorf("%w: %s", ErrNoHistory, name), "to build it from a work tree: git bst workspace open %s DIR", name)
 }
 
@@ -290,7 +294,13 @@ func listCommits(ctx context.Context, repo *gitint.Repo, request LogRequest) ([]
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("list commits: %w", err)
+		err = fmt.Errorf("list commits: %w", err)
+		for _, revision := range request.Revisions {
+			if strings.HasSuffix(revision, ".bst") {
+				err = hint.Addf(err, "to show an element: git bst log -e %s", revision)
+			}
+		}
+		return nil, err
 	}
 	fields := strings.Split(strings.TrimSuffix(out.String(), "\x00"), "\x00")
 	var commits []commitLine
