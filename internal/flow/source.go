@@ -1,8 +1,10 @@
 package flow
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/git-bst/git-bst/internal/build"
 	"github.com/git-bst/git-bst/internal/project"
@@ -43,17 +45,31 @@ func (s *Session) TrackSources(ctx context.Context, elements []string, deps Deps
 			return changed, tracked, fmt.Errorf("track %s: %w", e.Name, err)
 		}
 		tracked += len(refs)
-		for _, ref := range refs {
-			if ref.Ref == ref.Old {
-				continue
-			}
-			if err := project.WriteRef(e, ref.Index, ref.Ref); err != nil {
-				return changed, tracked, fmt.Errorf("write the ref of %s: %w", e.Name, err)
-			}
-			changed = append(changed, ref)
+		written, err := writeRefs(e, refs)
+		changed = append(changed, written...)
+		if err != nil {
+			return changed, tracked, fmt.Errorf("write the ref of %s: %w", e.Name, err)
 		}
 	}
 	return changed, tracked, nil
+}
+
+// writeRefs writes those of an element's refs that are new, the last in the file first, as each moves
+// what stands behind it. It returns what was written, as the sources are ordered.
+func writeRefs(e *project.Element, refs []source.NewRef) (written []source.NewRef, err error) {
+	refs = slices.DeleteFunc(slices.Clone(refs), func(ref source.NewRef) bool { return ref.Ref == ref.Old })
+	slices.SortFunc(refs, func(a, b source.NewRef) int {
+		at, than := e.Sources[a.Index].At, e.Sources[b.Index].At
+		return cmp.Or(cmp.Compare(than.Line, at.Line), cmp.Compare(than.Column, at.Column))
+	})
+	for _, ref := range refs {
+		if err = project.WriteRef(e, ref.Index, ref.Ref); err != nil {
+			break
+		}
+		written = append(written, ref)
+	}
+	slices.SortFunc(written, func(a, b source.NewRef) int { return cmp.Compare(a.Index, b.Index) })
+	return written, err
 }
 
 func (s *Session) selectedElements(ctx context.Context, elements []string, deps Deps) (*graph, []*project.Element, error) {

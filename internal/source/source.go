@@ -140,7 +140,10 @@ func (e Env) fetch(ctx context.Context, el *project.Element) error {
 		if err == nil {
 			err = k.fetch(ctx)
 		}
-		if errors.Is(err, ErrMismatch) || errors.Is(err, ErrNoRef) {
+		switch {
+		case errors.Is(err, ErrNoRef):
+			err = hint.Addf(err, "to find the newest one and write it: git bst source track %s", el.Name)
+		case errors.Is(err, ErrMismatch):
 			err = hint.Addf(err, "if the new version is wanted: git bst source track %s", el.Name)
 		}
 		if err != nil {
