@@ -51,6 +51,7 @@ type graph struct {
 
 // load reads the project and names its elements. Nothing runs.
 func (s *Session) load(ctx context.Context, targets []string) (*graph, error) {
+	typed := len(targets)
 	targets, err := s.targets(targets)
 	if err != nil {
 		return nil, err
@@ -58,6 +59,9 @@ func (s *Session) load(ctx context.Context, targets []string) (*graph, error) {
 	loaded, err := project.Load(ctx, project.Request{
 		Dir: s.dir, Options: s.config.Project.Options, MaxJobs: s.config.Build.MaxJobs, Targets: targets, Variables: s.realPaths(),
 	})
+	if typed == 0 && s.options.Standing != nil && project.ReasonOf(err) == project.MissingFile {
+		err = hint.Addf(err, "you are in its workspace, and the project is now without it: %s", s.dir)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -321,12 +321,26 @@ func (s *Session) noteWorkspaces(order []*node) {
 			text = "its workspace " + n.work.Dir() + " is as its sources"
 		}
 		if n.work.others > 0 {
-			text += fmt.Sprintf(", the newest of %d", n.work.others+1)
+			which := fmt.Sprintf(", the newest of %d", n.work.others+1)
 			if s.standsIn(n.work.ID) {
-				text = "built from its workspace " + n.work.Dir() + ", in which you are"
+				which = ", in which you are"
 			}
+			text += which
 		}
+		s.noteNewer(n)
 		s.note(n, text)
+	}
+}
+
+// noteNewer says which workspaces would be taken instead of the one that is, were they there.
+func (s *Session) noteNewer(n *node) {
+	for _, known := range s.works.known { // the newest first
+		if known.ID == n.work.ID || s.standsIn(n.work.ID) {
+			return
+		}
+		if known.Element == n.element.Name && known.Status == workspace.Missing {
+			s.note(n, "its newer workspace "+known.Dir()+" is not there; to forget it: git bst workspace close "+known.Dir())
+		}
 	}
 }
 
