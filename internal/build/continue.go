@@ -130,7 +130,7 @@ func (c *chain) countable(ctx context.Context) error {
 	}
 	// A base that did not come to its end has readers that this build does not run again.
 	c.readers = c.job.Base.Record.Result != record.Success ||
-		slices.ContainsFunc(changes, func(change plan.Change) bool { return change.Includes })
+		plan.MayInclude(changes, c.before)
 	return nil
 }
 
@@ -155,7 +155,10 @@ func (c *chain) takeUp(ctx context.Context, rec record.Record, first int) error 
 			c.rec.Phases = append(c.rec.Phases, record.Phase{Name: phase.Name, Key: "", How: record.Cached})
 		}
 	}
-	return c.remove(c.job.Base.Case.Base.Half)
+	if err := c.remove(c.job.Base.Case.Base.Half); err != nil {
+		return err
+	}
+	return c.clearLate(ctx)
 }
 
 // remove deletes files of the build folder that are half written (rule 15).
@@ -204,6 +207,9 @@ func (c *chain) probe(ctx context.Context) error {
 	noop, known := c.now.Phase(ProbePhase)
 	if !known || !c.now.Complete() || result.ExitCode != 0 || result.Signal != 0 {
 		return doubt(plan.CodeBuildSystem, "the last build could not be tried without changes")
+	}
+	if err := c.idle(ctx, noop); err != nil {
+		return err
 	}
 	again := c.job.Base.Case
 	again.Base.Noop = &noop
@@ -256,10 +262,22 @@ func (c *chain) distrusted(ctx context.Context, again trace.Phase) error {
 	if err != nil {
 		return err
 	}
+	told, err := c.shown(ctx, sources)
+	if err != nil {
+		return err
+	}
+	made, err := c.outputs(ctx, sources)
+	if err != nil {
+		return err
+	}
+	c.remade = made.remade
+	if err := c.sameTemporary(ctx); err != nil {
+		return err
+	}
 	base := c.job.Base.Case.Base
 	reason, verify, ok := plan.Distrust(plan.Continued{
 		Changes: c.job.Base.Case.Changes, Base: base.Trace, Now: c.now, IsSource: func(path string) bool { return sources[path] },
-		Partial: base.Partial(), Again: again, Said: base.Said,
+		Partial: base.Partial(), Again: again, Said: base.Said, Remade: made.remade, New: made.fresh, Told: told,
 	})
 	if !ok {
 		return &doubtError{reason}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 
@@ -13,18 +14,33 @@ import (
 	"github.com/git-bst/git-bst/internal/plan"
 )
 
+// languageLine is the same of languages whose compilers know what they read: of the languages below.
+var languageLine = regexp.MustCompile(`(?m)^.*\b(?:import|include\w*|mod|use|using|open|require|extern|package|module|embed)\b.*$|^[ \t]*(?:\w+ )?"[^"]*"[ \t]*$`)
+
+// languages are the endings of sources that only compilers of such languages read. All else, scripts
+// and what they work on, may say in any line what is read.
+var languages = map[string]bool{
+	".rs": true, ".go": true, ".java": true, ".kt": true, ".scala": true, ".swift": true, ".hs": true, ".ml": true, ".mli": true,
+	".f": true, ".f90": true, ".zig": true, ".d": true, ".cs": true, ".vala": true,
+}
+
+// switchLine defines a name that conditions may ask for: without a value, or with 0 or 1.
+var switchLine = regexp.MustCompile(`(?m)^[ \t]*#[ \t]*(?:undef[ \t]+\w+|define[ \t]+\w+(?:[ \t]+[01])?[ \t]*(?:/[/*].*)?)$`)
+
 // includeLine is a line of a compiled file that says which other files are read with it, or under
 // which condition.
 var includeLine = regexp.MustCompile(`(?m)^[ \t]*(?:#[ \t]*(?:include|import|embed|if|el|endif)|import\b|\.inc).*$`)
 
-// MarkIncludes sets Includes where a compiled file's lines about other files differ (rule 23). Both
-// versions are in the store; of one that is not, nothing is known.
+// MarkIncludes sets Includes where a file's lines about other files differ, and Unguarded where a
+// header lost what keeps it from being read twice (rule 23). Both versions are in the store; of one
+// that is not, nothing is known.
 func MarkIncludes(ctx context.Context, store cas.Store, changes []plan.Change) error {
 	for i, change := range changes {
-		if !plan.IsCompiled(change.Path) {
+		if !plan.IsCompiled(change.Path) && !languages[path.Ext(change.Path)] {
+			changes[i].Includes = true
 			continue
 		}
-		var lines [2][][]byte
+		var texts [2][]byte
 		known := true
 		for side, name := range []string{change.Was, change.Is} {
 			d, err := digest.Parse(name)
@@ -32,14 +48,61 @@ func MarkIncludes(ctx context.Context, store cas.Store, changes []plan.Change) e
 				known = false
 				continue
 			}
-			text, err := cas.Get(ctx, store, d)
-			if err != nil && !errors.Is(err, cas.ErrNotFound) {
+			if texts[side], err = cas.Get(ctx, store, d); err != nil && !errors.Is(err, cas.ErrNotFound) {
 				return fmt.Errorf("look at the includes of %s: %w", change.Path, err)
 			}
 			known = known && err == nil
-			lines[side] = includeLine.FindAll(text, -1)
 		}
-		changes[i].Includes = !known || !slices.EqualFunc(lines[0], lines[1], bytes.Equal)
+		equal := func(line *regexp.Regexp) bool {
+			return slices.EqualFunc(line.FindAll(texts[0], -1), line.FindAll(texts[1], -1), bytes.Equal)
+		}
+		if languages[path.Ext(change.Path)] {
+			changes[i].Includes = !known || !equal(languageLine)
+			continue
+		}
+		changes[i].Includes = !known || !equal(includeLine) || !equal(switchLine)
+		changes[i].Unguarded = !known || guarded(texts[0]) && !guarded(texts[1])
 	}
 	return nil
+}
+
+// outside are comments and empty lines, before and after a header's guard.
+var outside = regexp.MustCompile(`(?s)^(?:\s|//[^\n]*\n|/\*.*?\*/)*`)
+
+// guardLine begins a header that is read once for a unit.
+var guardLine = regexp.MustCompile(`^#[ \t]*(?:ifndef[ \t]|if[ \t]+!)`)
+
+var (
+	onceLine  = regexp.MustCompile(`(?m)^[ \t]*#[ \t]*pragma[ \t]+once\b`)
+	nestLine  = regexp.MustCompile(`(?m)^[ \t]*#[ \t]*(if|endif|el)`)
+	endOfLine = regexp.MustCompile(`^[^\n]*\n?`)
+)
+
+// guarded reports whether compilers read a header once for a unit, however often it is included: a
+// condition is about all of it, or it says so.
+func guarded(text []byte) bool {
+	if onceLine.Match(text) {
+		return true
+	}
+	text = text[len(outside.Find(text)):]
+	if !guardLine.Match(text) {
+		return false
+	}
+	depth := 0
+	for _, at := range nestLine.FindAllSubmatchIndex(text, -1) {
+		switch word := string(text[at[2]:at[3]]); {
+		case word == "if":
+			depth++
+		case word == "endif":
+			depth--
+		case depth == 1:
+			return false // an else to the guard
+		}
+		if depth == 0 {
+			rest := text[at[3]:]
+			rest = rest[len(endOfLine.Find(rest)):]
+			return len(outside.Find(rest)) == len(rest)
+		}
+	}
+	return false
 }

@@ -1,6 +1,7 @@
 package build_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/git-bst/git-bst/internal/build"
@@ -22,15 +23,47 @@ func TestMarkIncludes(t *testing.T) {
 		name, path, was, is string
 		want                bool
 	}{
-		{"code", "a.c", put("#include \"h.h\"\nint a;\n"), put("#include \"h.h\"\n#define X\nint b;\n"), false},
+		{"code", "a.c", put("#include \"h.h\"\nint a;\n"), put("#include \"h.h\"\n#define X 22\nint b;\n"), false},
+		{"a switch that a condition may ask for", "h.h", put("#define X 0\n"), put("#define X 1 // on\n"), true},
 		{"a further file", "a.c", put("int a;\n"), put("int a;\n # include <h.h>\n"), true},
 		{"a condition", "h.h", put("#ifdef A\n#endif\n"), put("#ifdef B\n#endif\n"), true},
-		{"a document", "README", put("text\n"), put("import text\n"), false},
+		{"a script, of which it can't be told", "gen.sh", put("text\n"), put("other text\n"), true},
+		{"Rust's code", "a.rs", put("mod b;\nfn a() {}\n"), put("mod b;\nfn c() {}\n"), false},
+		{"Rust's modules", "a.rs", put("fn a() {}\n"), put("mod b;\nfn a() {}\n"), true},
 		{"not known", "a.c", missing, put("int a;\n"), true},
 	} {
 		changes := []plan.Change{{Path: test.path, Op: plan.Content, Was: test.was, Is: test.is}}
 		if err := build.MarkIncludes(t.Context(), store, changes); err != nil || changes[0].Includes != test.want {
 			t.Errorf("%s: %v, %v", test.name, changes[0].Includes, err)
+		}
+	}
+}
+
+func TestMarkUnguarded(t *testing.T) {
+	store := cas.NewMemory()
+	put := func(text string) string {
+		d, err := cas.PutBytes(t.Context(), store, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d.String()
+	}
+	guarded := "/* About. */\n#ifndef H\n#define H\n#if 1\nint a;\n#else\nint b;\n#endif\n#endif /* H */\n"
+	for _, test := range []struct {
+		name, was, is string
+		want          bool
+	}{
+		{"code within", guarded, strings.Replace(guarded, "int a;", "int c;", 1), false},
+		{"code before", guarded, "int c;\n" + guarded, true},
+		{"code after", guarded, guarded + "int c;\n", true},
+		{"comments around", guarded, "// One.\n/* Two. */\n" + guarded + "// Three.\n", false},
+		{"an else", guarded, strings.Replace(guarded, "#endif /*", "#else\nint c;\n#endif /*", 1), true},
+		{"once", guarded, "#pragma once\nint a;\n", false},
+		{"never was guarded", "int a;\n", "int b;\n", false},
+	} {
+		changes := []plan.Change{{Path: "h.h", Op: plan.Content, Was: put(test.was), Is: put(test.is)}}
+		if err := build.MarkIncludes(t.Context(), store, changes); err != nil || changes[0].Unguarded != test.want {
+			t.Errorf("%s: %v, %v", test.name, changes[0].Unguarded, err)
 		}
 	}
 }

@@ -53,6 +53,8 @@ type chain struct {
 	readers bool
 	// judged: all that reads the changed files ran in this build, so its count of opens holds.
 	judged bool
+	// remade are the files which a continued build left with other content than its base's.
+	remade []string
 }
 
 // folders are the parts of a work folder that a build writes, and where it sees them.

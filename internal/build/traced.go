@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"fmt"
+	"path"
 	"slices"
 	"time"
 
@@ -130,13 +131,19 @@ func (c *chain) chainTrace() trace.Trace {
 	if again, ok := before.Phase(AgainPhase); ok { // the build phase, under another name
 		again.Name = plan.BuildPhase
 		before.Phases = slices.DeleteFunc(slices.Clone(before.Phases), func(p trace.Phase) bool { return p.Name == AgainPhase })
-		before = trace.Sum(before, trace.Trace{Phases: []trace.Phase{again}})
+		before = trace.Sum(before, trace.Trace{Phases: []trace.Phase{again}}, fresh)
 	}
-	whole := trace.Sum(before, c.now)
+	whole := trace.Sum(before, c.now, fresh)
 	if c.judged {
-		whole = trace.Recount(whole, c.now, c.changed())
+		whole = trace.Recount(whole, c.now, slices.Concat(c.changed(), c.remade))
 	}
 	return whole
+}
+
+// fresh reports whether a file may have got a new reader in a build where the lines about other files
+// changed: nothing includes what linkers read, and what is no build phase runs whole each time.
+func fresh(phase, name string) bool {
+	return phase == plan.BuildPhase && !slices.Contains([]string{".o", ".a", ".so", ".lo", ".la", ".obj", ".lib"}, path.Ext(name))
 }
 
 // saveTrace stores the trace of the chain; the zero Digest where nothing was traced.

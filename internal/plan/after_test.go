@@ -207,7 +207,7 @@ func TestRule15HalfWritten(t *testing.T) {
 // Rule 23: what can't be counted is not trusted.
 func TestRule23Countable(t *testing.T) {
 	base := trace.Trace{Phases: []trace.Phase{{Name: "build", Paths: []trace.Path{
-		{Name: "a.c", Uses: trace.Opened, Opens: 1}, {Name: "h.h", Uses: trace.Opened, Opens: 1}}}}}
+		{Name: "a.c", Uses: trace.Opened, Opens: 1}, {Name: "b.c", Uses: trace.Opened, Opens: 1}, {Name: "h.h", Uses: trace.Opened, Opens: 1}}}}}
 	included := func(path string) plan.Change { return plan.Change{Path: path, Op: plan.Content, Includes: true} }
 	for _, test := range []struct {
 		name    string
@@ -220,6 +220,8 @@ func TestRule23Countable(t *testing.T) {
 		{"a header that nobody read", []plan.Change{included("b.c"), content("new.h")}, true},
 		{"a header and a unit's code", []plan.Change{content("b.c"), content("h.h")}, true},
 		{"a header and a unit's includes", []plan.Change{included("b.c"), content("h.h")}, false},
+		{"a header and a document that nobody read", []plan.Change{included("README"), content("h.h")}, true},
+		{"a header that is read several times now", []plan.Change{{Path: "h.h", Op: plan.Content, Unguarded: true}}, false},
 	} {
 		if reason, ok := plan.Countable(test.changes, base); ok != test.ok || ok != (reason.Code == "") {
 			t.Errorf("%s: %v, %+v", test.name, ok, reason)

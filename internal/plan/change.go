@@ -34,9 +34,12 @@ type Change struct {
 	Copied bool
 	// Rewritten: the base's build tree holds there what is neither the old nor the new version.
 	Rewritten bool
-	// Includes: it is a compiled file whose lines about other files differ, so other files may have
-	// it as a reader now. Needed only for Countable.
+	// Includes: it may make those who read it read other files than before: its lines about other
+	// files differ, or it is of a language of which that can't be told. Needed only for Countable.
 	Includes bool
+	// Unguarded: it is a header that nothing keeps from being read several times for one unit, as
+	// something did before. Needed only for Countable.
+	Unguarded bool
 }
 
 // plain reports whether a change is of a kind that an opened file shows: the content of a file

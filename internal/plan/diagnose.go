@@ -13,6 +13,9 @@ type Diagnoses struct {
 	Lines map[string]int
 	// Wrong are the files in which a line found an error, as opposed to those that only include them.
 	Wrong map[string]bool
+	// Places counts all lines that name a place in a file, warnings and notes too: for each of them
+	// a compiler may have opened the file to show it.
+	Places map[string]int
 	// Errors: one of them, of whatever file, says that it is an error, as opposed to a linker's or
 	// a tool's message that names no place.
 	Errors bool
@@ -53,7 +56,7 @@ var (
 // Diagnose finds what a log says of source files. root is the absolute path of the build folder as the
 // commands see it. Names from a folder that is not known are taken where just one source ends so.
 func Diagnose(log, root string, isSource map[string]bool) Diagnoses {
-	d := Diagnoses{Lines: map[string]int{}, Wrong: map[string]bool{}}
+	d := Diagnoses{Lines: map[string]int{}, Wrong: map[string]bool{}, Places: map[string]int{}}
 	names := resolver{root: root, sources: isSource}
 	for line := range strings.Lines(log) {
 		line = strings.TrimRight(line, "\r\n")
@@ -72,7 +75,11 @@ func Diagnose(log, root string, isSource map[string]bool) Diagnoses {
 			}
 			wrong := errorWord.MatchString(match[3])
 			d.Errors = d.Errors || wrong
-			if name := names.resolve(match[1]); name != "" && !warningWord.MatchString(match[3]) {
+			name := names.resolve(match[1])
+			for _, place := range names.maybe(name, match[1]) {
+				d.Places[place]++
+			}
+			if name != "" && !warningWord.MatchString(match[3]) {
 				d.Lines[name]++
 				d.Wrong[name] = d.Wrong[name] || wrong
 			}
@@ -115,16 +122,8 @@ func (r *resolver) resolve(name string) string {
 	for strings.HasPrefix(name, "../") {
 		name = name[len("../"):]
 	}
-	if r.byBase == nil {
-		r.byBase = map[string][]string{}
-		for source, is := range r.sources {
-			if is {
-				r.byBase[path.Base(source)] = append(r.byBase[path.Base(source)], source)
-			}
-		}
-	}
 	found := ""
-	for _, source := range r.byBase[path.Base(name)] {
+	for _, source := range r.named(name) {
 		if source == name || strings.HasSuffix(source, "/"+name) {
 			if found != "" {
 				return "" // which of them is not known
@@ -133,6 +132,27 @@ func (r *resolver) resolve(name string) string {
 		}
 	}
 	return found
+}
+
+// named lists the sources whose names end as this one does.
+func (r *resolver) named(name string) []string {
+	if r.byBase == nil {
+		r.byBase = map[string][]string{}
+		for source, is := range r.sources {
+			if is {
+				r.byBase[path.Base(source)] = append(r.byBase[path.Base(source)], source)
+			}
+		}
+	}
+	return r.byBase[path.Base(name)]
+}
+
+// maybe lists the sources that a name, which was resolved or not, may stand for.
+func (r *resolver) maybe(resolved, name string) []string {
+	if resolved != "" {
+		return []string{resolved}
+	}
+	return r.named(name)
 }
 
 func (r *resolver) within(absolute string) string {

@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"path"
+	"slices"
 
 	"github.com/git-bst/git-bst/internal/trace"
 )
@@ -19,6 +21,12 @@ type Continued struct {
 	Partial bool
 	Again   trace.Phase
 	Said    Diagnoses
+	// Remade are files that are no source, which both builds left, with other contents; New are files
+	// that only this one left. Both are known where !Failed.
+	Remade, New []string
+	// Told counts by file the lines about places in it that compilers wrote now and did not before:
+	// for each of them the file may have been opened once more, to show the line.
+	Told func(path string) int
 }
 
 // Distrust judges a continued build (rule 23). With ok false its result is thrown away and the
@@ -41,15 +49,99 @@ func Distrust(c Continued) (reason Reason, verify []string, ok bool) {
 	}
 	for _, change := range c.Changes {
 		before, now := c.opens(change.Path)
-		if now < before {
-			text := fmt.Sprintf("%s changed, but was read %d times, not %d as in the full build", change.Path, now, before)
+		shown := uint64(0)
+		if c.Told != nil && now >= before && before > 1 {
+			shown = min(now, uint64(c.Told(change.Path)))
+		}
+		if now-shown < before {
+			text := fmt.Sprintf("%s changed, but was read %d times, not %d as in the full build", change.Path, now-shown, before)
 			return Reason{CodeDistrustUnread, text}, nil, false
 		}
 		if before > 0 && !IsCompiled(change.Path) {
 			verify = append(verify, change.Path)
 		}
 	}
+	if reason, ok := c.outputs(); !ok {
+		return reason, nil, false
+	}
 	return Reason{}, verify, true
+}
+
+// outputs asks of what the build made the same as of what changed: who read it before must read it
+// again. A makefile that knows what a generated header is made of may not know who includes it.
+func (c Continued) outputs() (reason Reason, ok bool) {
+	for _, name := range c.Remade {
+		before, now := c.counts(name)
+		if now < before && !c.steady(name) {
+			text := fmt.Sprintf("%s was made anew, but was opened %d times, not %d as in the full build", name, now, before)
+			return Reason{CodeDistrustUnread, text}, false
+		}
+	}
+	if c.Partial || slices.ContainsFunc(c.Changes, func(change Change) bool { return change.Op == Added }) {
+		return Reason{}, true
+	}
+	for _, phase := range c.Now.Phases {
+		for _, name := range c.New {
+			if phase.Name != BuildPhase && phase.Find(name).Uses&trace.Opened != 0 {
+				return Reason{CodeDistrustUnread, "the continued build made and used " + name + ", which the full build did not make: what it made in its place may be left over"}, false
+			}
+		}
+	}
+	return Reason{}, true
+}
+
+// steady reports whether a file that was made anew need not be read again by all who read it: what
+// build systems keep for themselves, and shared libraries of whose symbols meson keeps a list, as
+// who is linked with them is linked again only when that changes.
+func (c Continued) steady(name string) bool {
+	return IsOwn(name) || c.Base.Uses(name+".p/"+path.Base(name)+".symbols") != 0
+}
+
+// IsOwn reports whether a file of this name is one that a build system or compiler keeps for its own
+// next run.
+func IsOwn(name string) bool {
+	base := path.Base(name)
+	return slices.Contains(ownFiles, base) || slices.Contains(ownEndings, path.Ext(base))
+}
+
+// Leftovers lists the files that a base's phases after the build phase made, and no other: a clean
+// build would not find them. isSource says whether the source has a file there.
+func Leftovers(base trace.Trace, isSource func(path string) bool) []string {
+	var left []string
+	for _, phase := range base.Phases {
+		if !late(phase.Name) {
+			continue
+		}
+		for _, used := range phase.Paths {
+			early := func(other trace.Phase) bool { return !late(other.Name) && other.Uses(used.Name)&trace.Changed != 0 }
+			if used.Uses&trace.Created != 0 && !isSource(used.Name) && !slices.ContainsFunc(base.Phases, early) {
+				left = append(left, used.Name)
+			}
+		}
+	}
+	return left
+}
+
+// late reports whether a phase comes after the build phase.
+func late(phase string) bool {
+	return !slices.Contains([]string{ConfigurePhase, BuildPhase, "no-op", "again"}, phase)
+}
+
+// ownFiles and ownEndings are what build systems and compilers keep for their own next run.
+var (
+	ownFiles   = []string{".ninja_log", ".ninja_deps", "compiler_depend.make", "compiler_depend.internal", "compiler_depend.ts", "depend.make", "progress.marks"}
+	ownEndings = []string{".d", ".Po", ".Plo", ".log"}
+)
+
+// counts is how often a path was opened before and now, in the phases that ran now.
+func (c Continued) counts(name string) (before, now uint64) {
+	for _, phase := range c.Now.Phases {
+		now += uint64(phase.Find(name).Opens)
+		if full, ok := c.Base.Phase(phase.Name); ok {
+			before += uint64(full.Find(name).Opens)
+		}
+	}
+	return before, now
 }
 
 // Countable reports whether the readers of the changed files can be counted at all: a file that gets
@@ -61,7 +153,7 @@ func Countable(changes []Change, base trace.Trace) (reason Reason, ok bool) {
 			continue
 		}
 		for _, other := range changes {
-			if other.Includes && other.Path != change.Path {
+			if other.mayInclude(base) && (other.Path != change.Path || other.Unguarded) {
 				text := fmt.Sprintf("%s changed, and %s may include other files than before: it could not be told whether all its readers were built", change.Path, other.Path)
 				return Reason{CodeDistrustReaders, text}, false
 			}
@@ -70,19 +162,25 @@ func Countable(changes []Change, base trace.Trace) (reason Reason, ok bool) {
 	return Reason{}, true
 }
 
-// opens counts how often a path was opened before and now, in the phases that ran now.
-func (c Continued) opens(path string) (before, now uint64) {
-	for _, phase := range c.Now.Phases {
-		now += uint64(phase.Find(path).Opens)
-		if full, ok := c.Base.Phase(phase.Name); ok {
-			before += uint64(full.Find(path).Opens)
-		}
-	}
+// MayInclude reports whether one of the changes may have given a file a new reader: then the
+// readers of a chain's builds are to be added up, see trace.Sum.
+func MayInclude(changes []Change, base trace.Trace) bool {
+	return slices.ContainsFunc(changes, func(change Change) bool { return change.mayInclude(base) })
+}
+
+// mayInclude: what nobody reads makes nobody read anything.
+func (c Change) mayInclude(base trace.Trace) bool {
+	return (c.Includes || c.Unguarded) && (c.Op == Added || base.Uses(c.Path)&trace.Opened != 0)
+}
+
+// opens is counts of a changed file, less what a failed base's build phase did again.
+func (c Continued) opens(name string) (before, now uint64) {
+	before, now = c.counts(name)
 	switch {
-	case c.Partial && c.Said.Lines[path] > 0:
+	case c.Partial && c.Said.Lines[name] > 0:
 		before = 0
 	case c.Partial:
-		before -= min(before, uint64(c.Again.Find(path).Opens))
+		before -= min(before, uint64(c.Again.Find(name).Opens))
 	}
 	return before, now
 }

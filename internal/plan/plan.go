@@ -88,6 +88,7 @@ const (
 	CodeDistrustUnread  Code = "continued-unread"       //
 	CodeDistrustWrote   Code = "continued-wrote-source" //
 	CodeDistrustTrace   Code = "continued-untraced"     //
+	CodeDistrustIdle    Code = "continued-not-idle"     //
 	CodeDistrustReaders Code = "continued-uncountable"  //
 	CodeUnfinished      Code = "base-unfinished"        // before anything runs
 	CodeOutputs         Code = "several-outputs"        // before anything runs

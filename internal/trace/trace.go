@@ -149,13 +149,20 @@ func Union(base, next Trace) Trace {
 	return union(base, next, larger)
 }
 
-func larger(a, b uint32) uint32 { return max(a, b) }
+// opensOf is how often a path was opened in a phase, of what two runs say.
+type opensOf func(phase, path string, a, b uint32) uint32
 
-// Sum is Union with the opens of both added: for a build in which files may have got readers that
-// they did not have, while old ones, which did not run again, remain.
-func Sum(base, next Trace) Trace {
-	return union(base, next, func(a, b uint32) uint32 {
-		if a > math.MaxUint32-b {
+func larger(_, _ string, a, b uint32) uint32 { return max(a, b) }
+
+// Sum is Union with the opens of both added, of the files of which fresh says so: for a build in
+// which these may have got readers that they did not have, while old ones, which did not run again,
+// remain.
+func Sum(base, next Trace, fresh func(phase, path string) bool) Trace {
+	return union(base, next, func(phase, path string, a, b uint32) uint32 {
+		switch {
+		case !fresh(phase, path):
+			return max(a, b)
+		case a > math.MaxUint32-b:
 			return math.MaxUint32
 		}
 		return a + b
@@ -186,7 +193,7 @@ func Recount(whole, next Trace, paths []string) Trace {
 	return recounted
 }
 
-func union(base, next Trace, opens func(a, b uint32) uint32) Trace {
+func union(base, next Trace, opens opensOf) Trace {
 	both := Trace{Phases: slices.Clone(base.Phases), Gaps: slices.Concat(base.Gaps, next.Gaps)}
 	slices.Sort(both.Gaps)
 	both.Gaps = slices.Compact(both.Gaps)
@@ -200,7 +207,7 @@ func union(base, next Trace, opens func(a, b uint32) uint32) Trace {
 			continue
 		}
 		q := both.Phases[i]
-		both.Phases[i] = Phase{Name: p.Name, Ended: p.Ended && q.Ended, Told: p.Told, Paths: merge(whole(q.Paths), p.Paths, opens)}
+		both.Phases[i] = Phase{Name: p.Name, Ended: p.Ended && q.Ended, Told: p.Told, Paths: merge(whole(q.Paths), p.Paths, p.Name, opens)}
 	}
 	return both
 }
@@ -224,7 +231,7 @@ func (t *Trace) AddGap(gap Gap) {
 	}
 }
 
-func merge(a, b []Path, opens func(a, b uint32) uint32) []Path {
+func merge(a, b []Path, phase string, opens opensOf) []Path {
 	merged := make([]Path, 0, max(len(a), len(b)))
 	for len(a) > 0 && len(b) > 0 {
 		switch order := strings.Compare(a[0].Name, b[0].Name); {
@@ -233,7 +240,7 @@ func merge(a, b []Path, opens func(a, b uint32) uint32) []Path {
 		case order > 0:
 			merged, b = append(merged, b[0]), b[1:]
 		default:
-			both := Path{a[0].Name, a[0].Uses | b[0].Uses, opens(a[0].Opens, b[0].Opens)}
+			both := Path{a[0].Name, a[0].Uses | b[0].Uses, opens(phase, a[0].Name, a[0].Opens, b[0].Opens)}
 			merged, a, b = append(merged, both), a[1:], b[1:]
 		}
 	}

@@ -15,7 +15,10 @@ func TestUnionOfRuns(t *testing.T) {
 	if union.Told || union.Find("a.o") != (trace.Path{Name: "a.o", Uses: trace.Written | trace.Opened, Opens: 3}) || union.Find("b.o").Uses != trace.Written {
 		t.Errorf("union %+v", union)
 	}
-	sum, _ := trace.Sum(first, second).Phase("build")
+	sum, _ := trace.Sum(first, second, func(phase, path string) bool { return phase == "build" && path == "a.o" }).Phase("build")
+	if larger, _ := trace.Sum(first, second, func(string, string) bool { return false }).Phase("build"); larger.Find("a.o").Opens != 3 {
+		t.Errorf("larger %+v", larger)
+	}
 	if sum.Find("a.o").Opens != 5 || sum.Find("b.o").Opens != 1 {
 		t.Errorf("sum %+v", sum)
 	}

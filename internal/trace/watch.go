@@ -241,5 +241,5 @@ func (t *Tracer) markLinked(changed func(yield func(string, int64) bool)) {
 		}
 		linked = append(linked, Path{Name: path, Uses: Linked})
 	}
-	last.Paths = merge(last.Paths, slices.CompactFunc(sorted(linked), func(a, b Path) bool { return a.Name == b.Name }), larger)
+	last.Paths = merge(last.Paths, slices.CompactFunc(sorted(linked), func(a, b Path) bool { return a.Name == b.Name }), last.Name, larger)
 }
