@@ -112,9 +112,21 @@ func (w gitWork) modules(ctx context.Context, folder string) ([]module, error) {
 			continue
 		}
 		_, err := os.Lstat(filepath.Join(w.TopLevel(), filepath.FromSlash(at), ".git"))
-		list = append(list, module{path: at, commit: fields[1], populated: err == nil})
+		list = append(list, module{path: at, commit: fields[1], populated: err == nil && linkAt(w.TopLevel(), at) == ""})
 	}
 	return list, nil
+}
+
+// linkAt returns the first part of a path below top that is a symbolic link; "" when none is.
+func linkAt(top, name string) string {
+	parts := strings.Split(name, "/")
+	for i := range parts {
+		at := path.Join(parts[:i+1]...)
+		if info, err := os.Lstat(filepath.Join(top, filepath.FromSlash(at))); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return at
+		}
+	}
+	return ""
 }
 
 // strays lists what is in the folders of submodules that have no repository there.
@@ -122,6 +134,10 @@ func strays(top string, modules []module) []found {
 	var list []found
 	for _, m := range modules {
 		if m.populated {
+			continue
+		}
+		if link := linkAt(top, m.path); link != "" { // git says nothing of it; what is behind it is not ours
+			list = append(list, found{path: link, what: "changed"})
 			continue
 		}
 		entries, err := os.ReadDir(filepath.Join(top, filepath.FromSlash(m.path)))
