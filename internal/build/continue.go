@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/git-bst/git-bst/internal/action"
@@ -122,7 +124,11 @@ func (c *chain) tryFirst(ctx context.Context, step plan.Step) (again trace.Phase
 // countable asks whether the readers of what changed can be counted afterwards (rule 23).
 func (c *chain) countable(ctx context.Context) error {
 	changes := slices.Clone(c.job.Base.Case.Changes)
-	if err := MarkIncludes(ctx, c.env.CAS, changes); err != nil {
+	stems, err := c.stems(ctx)
+	if err != nil {
+		return err
+	}
+	if err := MarkIncludes(ctx, c.env.CAS, changes, func(word string) bool { return stems[word] }); err != nil {
 		return err
 	}
 	if reason, ok := plan.Countable(changes, c.before); !ok {
@@ -132,6 +138,24 @@ func (c *chain) countable(ctx context.Context) error {
 	c.readers = c.job.Base.Record.Result != record.Success ||
 		plan.MayInclude(changes, c.before)
 	return nil
+}
+
+// stems are the names, without folder and ending, of the sources that the base's builds opened.
+func (c *chain) stems(ctx context.Context) (map[string]bool, error) {
+	sources, err := c.sources(ctx, c.job.Base.Record.SourceTree)
+	if err != nil {
+		return nil, err
+	}
+	stems := map[string]bool{}
+	for _, phase := range c.before.Phases {
+		for _, used := range phase.Paths {
+			if used.Uses&trace.Opened != 0 && sources[used.Name] {
+				stem, _, _ := strings.Cut(path.Base(used.Name), ".")
+				stems[stem] = true
+			}
+		}
+	}
+	return stems, nil
 }
 
 // takeUp restores the base's build tree, with an empty install root (rule 22), and deletes what was

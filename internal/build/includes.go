@@ -8,6 +8,8 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
@@ -17,8 +19,11 @@ import (
 // languageLine is the same of languages whose compilers know what they read: of the languages below.
 var languageLine = regexp.MustCompile(`(?m)^.*\b(?:import|include\w*|mod|use|using|open|require|extern|package|module|embed)\b.*$|^[ \t]*(?:\w+ )?"[^"]*"[ \t]*$`)
 
-// languages are the endings of sources that only compilers of such languages read. All else, scripts
-// and what they work on, may say in any line what is read.
+// namesLine is a line of anything else, a script or what it works on, that may be about other files: it
+// has a path, a name with an ending, a pattern or a variable in it.
+var namesLine = regexp.MustCompile(`[*$/]|\.[A-Za-z]`)
+
+// languages are the endings of sources that only compilers of such languages read.
 var languages = map[string]bool{
 	".rs": true, ".go": true, ".java": true, ".kt": true, ".scala": true, ".swift": true, ".hs": true, ".ml": true, ".mli": true,
 	".f": true, ".f90": true, ".zig": true, ".d": true, ".cs": true, ".vala": true,
@@ -33,13 +38,10 @@ var includeLine = regexp.MustCompile(`(?m)^[ \t]*(?:#[ \t]*(?:include|import|emb
 
 // MarkIncludes sets Includes where a file's lines about other files differ, and Unguarded where a
 // header lost what keeps it from being read twice (rule 23). Both versions are in the store; of one
-// that is not, nothing is known.
-func MarkIncludes(ctx context.Context, store cas.Store, changes []plan.Change) error {
+// that is not, nothing is known. isStem says whether a source that the base's builds read has this name,
+// but for its folder and ending.
+func MarkIncludes(ctx context.Context, store cas.Store, changes []plan.Change, isStem func(word string) bool) error {
 	for i, change := range changes {
-		if !plan.IsCompiled(change.Path) && !languages[path.Ext(change.Path)] {
-			changes[i].Includes = true
-			continue
-		}
 		var texts [2][]byte
 		known := true
 		for side, name := range []string{change.Was, change.Is} {
@@ -56,14 +58,39 @@ func MarkIncludes(ctx context.Context, store cas.Store, changes []plan.Change) e
 		equal := func(line *regexp.Regexp) bool {
 			return slices.EqualFunc(line.FindAll(texts[0], -1), line.FindAll(texts[1], -1), bytes.Equal)
 		}
-		if languages[path.Ext(change.Path)] {
+		switch {
+		case languages[path.Ext(change.Path)]:
 			changes[i].Includes = !known || !equal(languageLine)
+			continue
+		case !plan.IsCompiled(change.Path):
+			changes[i].Includes = !known || namesFiles(texts[0], texts[1], isStem)
 			continue
 		}
 		changes[i].Includes = !known || !equal(includeLine) || !equal(switchLine)
 		changes[i].Unguarded = !known || guarded(texts[0]) && !guarded(texts[1])
 	}
 	return nil
+}
+
+// namesFiles reports whether a line that only one of two texts has may be about other files.
+func namesFiles(was, is []byte, isStem func(word string) bool) bool {
+	count := map[string]int{}
+	for line := range bytes.Lines(was) {
+		count[string(line)]++
+	}
+	for line := range bytes.Lines(is) {
+		count[string(line)]--
+	}
+	for line, n := range count {
+		if n == 0 {
+			continue
+		}
+		words := strings.FieldsFunc(line, func(r rune) bool { return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+		if namesLine.MatchString(line) || slices.ContainsFunc(words, isStem) {
+			return true
+		}
+	}
+	return false
 }
 
 // outside are comments and empty lines, before and after a header's guard.

@@ -27,13 +27,16 @@ func TestMarkIncludes(t *testing.T) {
 		{"a switch that a condition may ask for", "h.h", put("#define X 0\n"), put("#define X 1 // on\n"), true},
 		{"a further file", "a.c", put("int a;\n"), put("int a;\n # include <h.h>\n"), true},
 		{"a condition", "h.h", put("#ifdef A\n#endif\n"), put("#ifdef B\n#endif\n"), true},
-		{"a script, of which it can't be told", "gen.sh", put("text\n"), put("other text\n"), true},
+		{"a document", "README", put("text\n"), put("version 2.0\n"), false},
+		{"a script that names a file", "gen.sh", put("text\n"), put("cat k.txt\ntext\n"), true},
+		{"a script that does so no longer", "gen.sh", put("text\ncat k.txt\n"), put("text\n"), true},
+		{"a list with a source's name", "names", put("one two\n"), put("one two list\n"), true},
 		{"Rust's code", "a.rs", put("mod b;\nfn a() {}\n"), put("mod b;\nfn c() {}\n"), false},
 		{"Rust's modules", "a.rs", put("fn a() {}\n"), put("mod b;\nfn a() {}\n"), true},
 		{"not known", "a.c", missing, put("int a;\n"), true},
 	} {
 		changes := []plan.Change{{Path: test.path, Op: plan.Content, Was: test.was, Is: test.is}}
-		if err := build.MarkIncludes(t.Context(), store, changes); err != nil || changes[0].Includes != test.want {
+		if err := build.MarkIncludes(t.Context(), store, changes, func(word string) bool { return word == "list" }); err != nil || changes[0].Includes != test.want {
 			t.Errorf("%s: %v, %v", test.name, changes[0].Includes, err)
 		}
 	}
@@ -62,7 +65,7 @@ func TestMarkUnguarded(t *testing.T) {
 		{"never was guarded", "int a;\n", "int b;\n", false},
 	} {
 		changes := []plan.Change{{Path: "h.h", Op: plan.Content, Was: put(test.was), Is: put(test.is)}}
-		if err := build.MarkIncludes(t.Context(), store, changes); err != nil || changes[0].Unguarded != test.want {
+		if err := build.MarkIncludes(t.Context(), store, changes, func(word string) bool { return word == "list" }); err != nil || changes[0].Unguarded != test.want {
 			t.Errorf("%s: %v, %v", test.name, changes[0].Unguarded, err)
 		}
 	}
