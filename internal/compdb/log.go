@@ -122,7 +122,7 @@ func compilerPart(words []string) []string {
 
 // command adds an entry for each source file of a compiler's command.
 func (p *logParser) command(dir string, words []string) {
-	if words == nil || len(words) < 2 {
+	if len(words) < 2 {
 		return
 	}
 	for _, file := range sources(words) {
