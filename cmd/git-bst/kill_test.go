@@ -190,7 +190,7 @@ func newKillBenchFor(t *testing.T, policy string) *killBench {
 // change gives the project the sources and the element of a round.
 func (k *killBench) change(round int) {
 	k.Helper()
-	command := "for f in src/*; do cat $f $f > obj/${f#src/}; done"
+	command := "for f in src/*; do f=${f#src/}; f=${f%.c}; cat src/$f.c src/$f.c > obj/$f; done"
 	if k.policy == "auto" {
 		command = "make"
 	}
@@ -199,7 +199,7 @@ func (k *killBench) change(round int) {
 	for i := range killFiles {
 		fmt.Fprintf(&makefile, " obj/%d", i)
 	}
-	makefile.WriteString("\nobj/%: src/%\n\tcat $< $< > $@\n")
+	makefile.WriteString("\nobj/%: src/%.c\n\tcat $< $< > $@\n") // units, whose readers are counted one by one
 	element := fmt.Sprintf(`kind: manual
 sources:
 - kind: local
@@ -221,7 +221,7 @@ config:
 `, k.token, command)
 	files := map[string][]byte{"elements/killed.bst": []byte(element), "Makefile": []byte(makefile.String())}
 	for i := range killFiles {
-		files[fmt.Sprintf("src/%d", i)] = killFile(round, i)
+		files[fmt.Sprintf("src/%d.c", i)] = killFile(round, i)
 	}
 	k.write(k.repo, files)
 }

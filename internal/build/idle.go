@@ -66,13 +66,29 @@ func (c *chain) idle(ctx context.Context, noop trace.Phase) error {
 			if err != nil && !errors.Is(err, tree.ErrNotFound) {
 				return err
 			}
-			equal = now == contentOfEntry(before)
+			equal = now == contentOfEntry(before) || errors.Is(err, tree.ErrNotFound) && c.takenAway(used.Name)
 		}
 		if !equal {
 			return doubt(plan.CodeDistrustIdle, "the build changes %s even when there is nothing to do", used.Name)
 		}
 	}
 	return nil
+}
+
+// takenAway reports whether the base's build phase made a file that a later one took away, as
+// installing by mv does: then to make it again is what there is to do.
+func (c *chain) takenAway(name string) bool {
+	made, _ := c.before.Phase(plan.BuildPhase)
+	if made.Uses(name)&(trace.Created|trace.Written) == 0 {
+		return false
+	}
+	for _, phase := range c.before.Phases {
+		later := phase.Name != plan.ConfigurePhase && phase.Name != plan.BuildPhase && phase.Name != ProbePhase
+		if later && phase.Uses(name)&(trace.Moved|trace.Deleted) != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // contentAt says what is at a path: "" for nothing, and for a folder, whose content has paths of its own.
