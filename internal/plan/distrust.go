@@ -93,8 +93,10 @@ func (c Continued) outputs() (reason Reason, ok bool) {
 // steady reports whether a file that was made anew need not be read again by all who read it: what
 // build systems keep for themselves, and shared libraries of whose symbols meson keeps a list, as
 // who is linked with them is linked again only when that changes.
+// Archives neither: ar opens one that it updates another number of times than one that it makes, so
+// the count says nothing of who links it. A link that the build files do not know of is what verify is for.
 func (c Continued) steady(name string) bool {
-	return IsOwn(name) || c.Base.Uses(name+".p/"+path.Base(name)+".symbols") != 0
+	return IsOwn(name) || path.Ext(name) == ".a" || c.Base.Uses(name+".p/"+path.Base(name)+".symbols") != 0
 }
 
 // IsOwn reports whether a file of this name is one that a build system or compiler keeps for its own
