@@ -281,7 +281,8 @@ install: all
 		func() { e.write("README", "read when it is installed\n") },
 	} {
 		edit()
-		if got := e.step("", ""); e.code(got) != "continue source-changed" && e.code(got) != "clean not-traced" && e.code(got) != "clean continued-untraced" {
+		// Where many open one file at once the kernel may tell of two as of one: then it is built clean.
+		if got := e.step("", ""); e.code(got) != "continue source-changed" && e.code(got) != "clean not-traced" && e.code(got) != "clean continued-untraced" && e.code(got) != "clean continued-unread" {
 			t.Error(got)
 		}
 	}
