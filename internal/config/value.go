@@ -77,30 +77,6 @@ func rawText(s Setting, texts []string) (raw, error) {
 func (c *Config) set(s Setting, r raw, home string) error {
 	text := r.text
 	switch s.Key {
-	case "build.builders":
-		return setNumber(&c.Build.Builders, text, "auto")
-	case "build.max-jobs":
-		return setNumber(&c.Build.MaxJobs, text, "auto")
-	case "build.host-paths":
-		return setPaths(&c.Build.HostPaths, r.list)
-	case "build.come-and-go":
-		return setGlobs(&c.Build.ComeAndGo, r.list)
-	case "build.configure-inputs":
-		return setGlobs(&c.Build.ConfigureInputs, r.list)
-	case "build.never-continue":
-		return setGlobs(&c.Build.NeverContinue, r.list)
-	case "build.ignore-listing":
-		c.Build.IgnoreListing = text == "yes"
-		var choice string
-		return setChoice(&choice, text, s)
-	case "build.continue":
-		return setChoice(&c.Build.Continue, text, s)
-	case "build.root":
-		return setChoice(&c.Build.Root, text, s)
-	case "build.sandbox":
-		return setChoice(&c.Build.Sandbox, text, s)
-	case "build.timeout":
-		return setDuration(&c.Build.Timeout, text)
 	case "cache.budget":
 		return setBudget(&c.Cache.Budget, text)
 	case "cache.dir":
@@ -132,9 +108,42 @@ func (c *Config) set(s Setting, r raw, home string) error {
 	case "ui.progress":
 		return setChoice(&c.UI.Progress, text, s)
 	default:
-		panic("internal error: setting " + s.Key + " has no place in Config")
+		return c.setBuild(s, r)
 	}
 	return nil
+}
+
+// setBuild puts a value into c.Build.
+func (c *Config) setBuild(s Setting, r raw) error {
+	text := r.text
+	switch s.Key {
+	case "build.builders":
+		return setNumber(&c.Build.Builders, text, "auto")
+	case "build.come-and-go":
+		return setGlobs(&c.Build.ComeAndGo, r.list)
+	case "build.configure-inputs":
+		return setGlobs(&c.Build.ConfigureInputs, r.list)
+	case "build.continue":
+		return setChoice(&c.Build.Continue, text, s)
+	case "build.host-paths":
+		return setPaths(&c.Build.HostPaths, r.list)
+	case "build.ignore-listing":
+		c.Build.IgnoreListing = text == "yes"
+		var choice string
+		return setChoice(&choice, text, s)
+	case "build.max-jobs":
+		return setNumber(&c.Build.MaxJobs, text, "auto")
+	case "build.never-continue":
+		return setGlobs(&c.Build.NeverContinue, r.list)
+	case "build.root":
+		return setChoice(&c.Build.Root, text, s)
+	case "build.sandbox":
+		return setChoice(&c.Build.Sandbox, text, s)
+	case "build.timeout":
+		return setDuration(&c.Build.Timeout, text)
+	default:
+		panic("internal error: setting " + s.Key + " has no place in Config")
+	}
 }
 
 // maxNumber is far above any number of jobs or lines that makes sense, and fits every int.
