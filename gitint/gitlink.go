@@ -98,10 +98,15 @@ func (q *quarantine) moveGitlinks(ctx context.Context, links []gitlink) error {
 		}
 		fmt.Fprintf(&lines, "%s %s\t%s\x00", modeGitlink, heads[i], link.path)
 	}
-	if lines.Len() == 0 {
+	return q.updateIndex(ctx, lines.String())
+}
+
+// updateIndex puts entries into the copy of the index: "MODE OID\tPATH\0" each.
+func (q *quarantine) updateIndex(ctx context.Context, lines string) error {
+	if lines == "" {
 		return nil
 	}
-	err := q.repo.run(ctx, Command{Args: []string{"update-index", "-z", "--index-info"}, Env: q.env(), Stdin: strings.NewReader(lines.String())})
+	err := q.repo.run(ctx, Command{Args: []string{"update-index", "-z", "--index-info"}, Env: q.env(), Stdin: strings.NewReader(lines)})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrGit, err)
 	}

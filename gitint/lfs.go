@@ -94,14 +94,7 @@ func (q *quarantine) cleanLFS(ctx context.Context, entries []entry) error {
 			fmt.Fprintf(&lines, "%s %s\t%s\x00", e.mode, oid, e.name)
 		}
 	}
-	if lines.Len() == 0 {
-		return nil
-	}
-	err := q.repo.run(ctx, Command{Args: []string{"update-index", "-z", "--index-info"}, Env: q.env(), Stdin: strings.NewReader(lines.String())})
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrGit, err)
-	}
-	return nil
+	return q.updateIndex(ctx, lines.String())
 }
 
 // changedEntries returns the index entries that are not in the user's index.
