@@ -22,9 +22,6 @@ import (
 	"github.com/git-bst/git-bst/keys"
 )
 
-// ProbePhase names the run of a base's build phase without changes, in logs and traces.
-const ProbePhase = "no-op"
-
 // continueFrom continues a base's build tree with the new source (rules 20 to 23). What the rules
 // distrust is built clean, once; the reason is told.
 func (e *Env) continueFrom(ctx context.Context, job Job, step plan.Step) (Built, error) {
@@ -224,11 +221,11 @@ func (c *chain) trial(ctx context.Context, name string) (sandbox.Result, *phaseL
 // probe runs the build phase on the tree as it is, when there is nothing to do, and asks the rules
 // again with what it opened (rule 20): makefiles, whatever their names, are read even then.
 func (c *chain) probe(ctx context.Context) error {
-	result, _, err := c.trial(ctx, ProbePhase)
+	result, _, err := c.trial(ctx, plan.ProbePhase)
 	if err != nil {
 		return err
 	}
-	noop, known := c.now.Phase(ProbePhase)
+	noop, known := c.now.Phase(plan.ProbePhase)
 	if !known || !c.now.Complete() || result.ExitCode != 0 || result.Signal != 0 {
 		return doubt(plan.CodeBuildSystem, "the last build could not be tried without changes")
 	}
@@ -315,8 +312,24 @@ func (c *chain) distrusted(ctx context.Context, again trace.Phase) error {
 
 // sources lists the files and links of a source tree.
 func (c *chain) sources(ctx context.Context, root digest.Digest) (map[string]bool, error) {
+	if known, ok := c.staged[root]; ok {
+		return known, nil
+	}
+	sources, err := Sources(ctx, c.env.CAS, root)
+	if err != nil {
+		return nil, err
+	}
+	if c.staged == nil {
+		c.staged = map[digest.Digest]map[string]bool{}
+	}
+	c.staged[root] = sources
+	return sources, nil
+}
+
+// Sources returns the paths in a source tree: whether each is a file or link, as opposed to a folder.
+func Sources(ctx context.Context, store cas.Store, root digest.Digest) (map[string]bool, error) {
 	sources := map[string]bool{}
-	err := tree.Walk(ctx, c.env.CAS, root, func(path string, e tree.Entry) error {
+	err := tree.Walk(ctx, store, root, func(path string, e tree.Entry) error {
 		sources[path] = e.Kind != tree.KindDir
 		return nil
 	})

@@ -3,19 +3,11 @@ package build
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/trace"
 )
-
-// AgainPhase names the run of a failed base's build phase before any change, in logs and traces.
-const AgainPhase = "again"
-
-// maxSaid bounds how much of a log is looked at for compilers' messages.
-const maxSaid = 4 << 20
 
 // failed is what becomes of a continued build when a phase failed (rule 23): where a compiler says
 // that the error is in what changed, it is the user's, who is told at once. Everything else may come
@@ -44,56 +36,40 @@ func (c *chain) failed(ctx context.Context, err error) error {
 
 // said reads a log for what compilers say of the source that is being built.
 func (c *chain) said(ctx context.Context, file string) (plan.Diagnoses, error) {
-	text, err := logText(file)
-	if err != nil {
-		return plan.Diagnoses{}, fmt.Errorf("read the log: %w", err)
+	text, err := ReadLog(file)
+	if err != nil && !errors.Is(err, ErrLongLog) { // of one that is too long nothing is known
+		return plan.Diagnoses{}, err
 	}
 	sources, err := c.sources(ctx, c.job.Source)
 	return plan.Diagnose(text, c.job.Parts.Layout.BuildRoot, sources), err
 }
 
-// logText returns the end of a log.
-func logText(file string) (string, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return "", err
-	}
-	text := make([]byte, min(info.Size(), maxSaid))
-	n, err := f.ReadAt(text, info.Size()-int64(len(text)))
-	if n < len(text) {
-		return "", err
-	}
-	return string(text), nil
-}
-
 // again runs a failed base's build phase once more before the changes are applied, to see whether it
 // is the same that fails, and what that reads (see plan.Accounted).
 func (c *chain) again(ctx context.Context) (trace.Phase, error) {
-	result, log, err := c.trial(ctx, AgainPhase)
+	result, log, err := c.trial(ctx, plan.AgainPhase)
 	if err != nil {
 		return trace.Phase{}, err
 	}
-	did, known := c.now.Phase(AgainPhase)
+	did, known := c.now.Phase(plan.AgainPhase)
 	switch {
 	case !known || !c.now.Complete() || result.Signal != 0:
 		return did, doubt(plan.CodeDistrustReaders, "the last build could not be tried again")
 	case result.ExitCode == 0:
 		return did, doubt(plan.CodeDistrustReaders, "the last build does not fail when it is tried again")
 	}
-	text, err := logText(log.path)
+	text, err := ReadLog(log.path)
+	if errors.Is(err, ErrLongLog) {
+		return did, doubt(plan.CodeDistrustReaders, "the last build says too much when it is tried again")
+	}
 	if err != nil {
-		return did, fmt.Errorf("read the log: %w", err)
+		return did, err
 	}
 	sources, err := c.sources(ctx, c.job.Base.Record.SourceTree)
 	if err != nil {
 		return did, err
 	}
-	half, known := plan.HalfWritten(plan.Ending{Result: record.Failed, Phase: AgainPhase, Trace: c.now, Log: text,
+	half, known := plan.HalfWritten(plan.Ending{Result: record.Failed, Phase: plan.AgainPhase, Trace: c.now, Log: text,
 		IsSource: func(path string) bool { return sources[path] }})
 	if !known {
 		return did, doubt(plan.CodeBaseHalf, "it is not known which files the last build left half written when it was tried again")

@@ -83,8 +83,7 @@ func (c *chain) takenAway(name string) bool {
 		return false
 	}
 	for _, phase := range c.before.Phases {
-		later := phase.Name != plan.ConfigurePhase && phase.Name != plan.BuildPhase && phase.Name != ProbePhase
-		if later && phase.Uses(name)&(trace.Moved|trace.Deleted) != 0 {
+		if plan.IsLate(phase.Name) && phase.Uses(name)&(trace.Moved|trace.Deleted) != 0 {
 			return true
 		}
 	}
@@ -137,7 +136,7 @@ func (c *chain) sameTemporary(ctx context.Context) error {
 		name   string
 		is, to digest.Digest
 	}{{"/tmp", base.Tmp, c.last.Tmp}, {"/dev/shm", base.Shm, c.last.Shm}} {
-		if emptyTree(folder.is) {
+		if EmptyTree(folder.is) {
 			continue
 		}
 		changes, err := tree.Compare(ctx, c.env.CAS, folder.is, orEmpty(folder.to))
@@ -153,4 +152,5 @@ func (c *chain) sameTemporary(ctx context.Context) error {
 	return nil
 }
 
-func emptyTree(root digest.Digest) bool { return root.IsZero() || root == digest.Empty }
+// EmptyTree reports whether a build left nothing in a folder.
+func EmptyTree(root digest.Digest) bool { return root.IsZero() || root == digest.Empty }

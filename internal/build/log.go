@@ -3,6 +3,9 @@ package build
 import (
 	"bufio"
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,6 +50,30 @@ func (l *phaseLog) store(ctx context.Context, store *cas.Local) (digest.Digest, 
 
 // tail returns the last n lines.
 func (l *phaseLog) tail(n int) []string { return Tail(l.path, n) }
+
+// maxLog is how much of a log is read to be understood, in bytes: no build that people wait for says more.
+const maxLog = 64 << 20
+
+// ErrLongLog: a log is too long to be read whole.
+var ErrLongLog = errors.New("log too long")
+
+// ReadLog returns the whole log in the file at path. ErrLongLog from 64 MiB on: what is not in a part
+// of it may be in the rest, so a part says nothing.
+func ReadLog(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read the log: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxLog+1))
+	if err != nil {
+		return "", fmt.Errorf("read the log: %w", err)
+	}
+	if len(text) > maxLog {
+		return "", fmt.Errorf("%w: more than %d bytes", ErrLongLog, maxLog)
+	}
+	return string(text), nil
+}
 
 // Tail returns the last n lines of the file at path; nil when it can't be read.
 func Tail(path string, n int) []string {

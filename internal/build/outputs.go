@@ -2,9 +2,9 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
-	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/tree"
@@ -45,6 +45,9 @@ const maxChain = 16
 // than in that of any build of the chain.
 func (c *chain) shown(ctx context.Context, sources map[string]bool) (func(path string) int, error) {
 	now, err := c.places(ctx, *c.rec, sources)
+	if errors.Is(err, ErrLongLog) {
+		return nil, doubt(plan.CodeDistrustReaders, "the continued build says too much")
+	}
 	if err != nil || len(now) == 0 {
 		return func(string) int { return 0 }, err
 	}
@@ -52,7 +55,7 @@ func (c *chain) shown(ctx context.Context, sources map[string]bool) (func(path s
 	rec := c.job.Base.Record
 	for range maxChain {
 		said, err := c.places(ctx, rec, sources)
-		if err != nil {
+		if err != nil && !errors.Is(err, ErrLongLog) { // fewer lines are known, and more are doubted
 			return nil, err
 		}
 		for name, lines := range said {
@@ -62,7 +65,7 @@ func (c *chain) shown(ctx context.Context, sources map[string]bool) (func(path s
 			break
 		}
 		if rec, err = c.env.Records.Get(ctx, rec.Base); err != nil {
-			break // it was collected: fewer lines are known, and more are doubted
+			break // it was collected
 		}
 	}
 	return func(path string) int { return max(0, now[path]-before[path]) }, nil
@@ -74,11 +77,15 @@ func (c *chain) places(ctx context.Context, rec record.Record, sources map[strin
 		if phase.Name != plan.BuildPhase || phase.Log.IsZero() {
 			continue
 		}
-		text, err := cas.Get(ctx, c.env.CAS, phase.Log)
+		path, err := c.env.CAS.File(ctx, phase.Log, false)
 		if err != nil {
 			return nil, nil // collected
 		}
-		return plan.Diagnose(string(text), c.job.Parts.Layout.BuildRoot, sources).Places, ctx.Err()
+		text, err := ReadLog(path)
+		if err != nil {
+			return nil, err
+		}
+		return plan.Diagnose(text, c.job.Parts.Layout.BuildRoot, sources).Places, ctx.Err()
 	}
 	return nil, nil
 }

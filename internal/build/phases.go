@@ -55,6 +55,7 @@ type chain struct {
 	judged bool
 	// remade are the files which a continued build left with other content than its base's.
 	remade []string
+	staged map[digest.Digest]map[string]bool // the paths of source trees that were asked for
 }
 
 // folders are the parts of a work folder that a build writes, and where it sees them.

@@ -128,9 +128,9 @@ func (c *chain) chainTrace() trace.Trace {
 		return follow(c.before, c.now)
 	}
 	before := c.before
-	if again, ok := before.Phase(AgainPhase); ok { // the build phase, under another name
+	if again, ok := before.Phase(plan.AgainPhase); ok { // the build phase, under another name
 		again.Name = plan.BuildPhase
-		before.Phases = slices.DeleteFunc(slices.Clone(before.Phases), func(p trace.Phase) bool { return p.Name == AgainPhase })
+		before.Phases = slices.DeleteFunc(slices.Clone(before.Phases), func(p trace.Phase) bool { return p.Name == plan.AgainPhase })
 		before = trace.Sum(before, trace.Trace{Phases: []trace.Phase{again}}, fresh)
 	}
 	whole := trace.Sum(before, c.now, fresh)

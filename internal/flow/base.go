@@ -3,7 +3,6 @@ package flow
 import (
 	"context"
 	"errors"
-	"io"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,9 +16,6 @@ import (
 	"github.com/git-bst/git-bst/internal/tree"
 	"github.com/git-bst/git-bst/keys"
 )
-
-// maxLog bounds what is read of a failed build's log to find what it was writing.
-const maxLog = 4 << 20
 
 // bases is how many of an element's newest builds are looked at as bases: a day of failed attempts
 // must not hide the last good one.
@@ -177,7 +173,7 @@ func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, err
 		Unjudged: s.unjudged(ctx, rec),
 		Trace:    build.LoadTrace(ctx, s.cas, rec.Trace),
 	}
-	if noop, ok := base.Trace.Phase(build.ProbePhase); ok && noop.Ended {
+	if noop, ok := base.Trace.Phase(plan.ProbePhase); ok && noop.Ended {
 		base.Noop = &noop // of this chain: what could change it makes the next build clean
 	}
 	base.Tree = s.whole(ctx, rec.BuildTree)
@@ -186,7 +182,7 @@ func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, err
 		cut := rec.Result != record.Success && rec.Failure.Phase == phase.Name // what was told to end may have exited with 0
 		base.Phases = append(base.Phases, plan.BasePhase{Name: phase.Name, Ended: phase.ExitCode == 0 && phase.Signal == 0 && !cut})
 	}
-	if rec.Result != record.Success && emptied(rec.Tmp) && emptied(rec.Shm) { // what is half written there nobody traces
+	if rec.Result != record.Success && build.EmptyTree(rec.Tmp) && build.EmptyTree(rec.Shm) { // what is half written there nobody traces
 		base.Half, base.HalfKnown = plan.HalfWritten(plan.Ending{
 			Result: rec.Result, Phase: rec.Failure.Phase, Trace: base.Trace, Log: s.logText(ctx, rec.Log), IsSource: s.isSource(ctx, rec.SourceTree),
 		})
@@ -221,20 +217,18 @@ func (s *Session) unjudged(ctx context.Context, rec record.Record) bool {
 	return err != nil || from.SourceTree != rec.SourceTree
 }
 
-// emptied reports whether a build left nothing in a folder.
-func emptied(root digest.Digest) bool { return root.IsZero() || root == digest.Empty }
-
+// logText returns a whole log, or "" where it can't be had: of a part it could not be told what was
+// being written when the build ended.
 func (s *Session) logText(ctx context.Context, d digest.Digest) string {
-	reader, err := s.cas.Open(ctx, d)
+	path, err := s.cas.File(ctx, d, false)
 	if err != nil {
 		return ""
 	}
-	defer reader.Close()
-	text, err := io.ReadAll(io.LimitReader(reader, maxLog))
+	text, err := build.ReadLog(path)
 	if err != nil {
 		return ""
 	}
-	return string(text)
+	return text
 }
 
 func (s *Session) isSource(ctx context.Context, root digest.Digest) func(string) bool {
@@ -246,11 +240,7 @@ func (s *Session) isSource(ctx context.Context, root digest.Digest) func(string)
 
 // said is what the log of a build phase that failed says of the source that was built.
 func (s *Session) said(ctx context.Context, rec record.Record, job build.Job) (plan.Diagnoses, error) {
-	sources := map[string]bool{}
-	err := tree.Walk(ctx, s.cas, rec.SourceTree, func(path string, e tree.Entry) error {
-		sources[path] = e.Kind != tree.KindDir
-		return nil
-	})
+	sources, err := build.Sources(ctx, s.cas, rec.SourceTree)
 	return plan.Diagnose(s.logText(ctx, rec.Log), job.Parts.Layout.BuildRoot, sources), err
 }
 

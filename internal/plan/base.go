@@ -16,6 +16,12 @@ const ConfigurePhase = "configure"
 // BuildPhase is the phase that does nothing when it runs a second time, if all is well.
 const BuildPhase = "build"
 
+// ProbePhase names the run of a base's build phase without changes, in logs and traces.
+const ProbePhase = "no-op"
+
+// AgainPhase names the run of a failed base's build phase before any change, in logs and traces.
+const AgainPhase = "again"
+
 // BasePhase is one phase of a base.
 type BasePhase struct {
 	Name  string

@@ -111,11 +111,11 @@ func IsOwn(name string) bool {
 func Leftovers(base trace.Trace, isSource func(path string) bool) []string {
 	var left []string
 	for _, phase := range base.Phases {
-		if !late(phase.Name) {
+		if !IsLate(phase.Name) {
 			continue
 		}
 		for _, used := range phase.Paths {
-			early := func(other trace.Phase) bool { return !late(other.Name) && other.Uses(used.Name)&trace.Changed != 0 }
+			early := func(other trace.Phase) bool { return !IsLate(other.Name) && other.Uses(used.Name)&trace.Changed != 0 }
 			if used.Uses&trace.Created != 0 && !isSource(used.Name) && !slices.ContainsFunc(base.Phases, early) {
 				left = append(left, used.Name)
 			}
@@ -124,9 +124,9 @@ func Leftovers(base trace.Trace, isSource func(path string) bool) []string {
 	return left
 }
 
-// late reports whether a phase comes after the build phase.
-func late(phase string) bool {
-	return !slices.Contains([]string{ConfigurePhase, BuildPhase, "no-op", "again"}, phase)
+// IsLate reports whether a phase comes after the build phase.
+func IsLate(phase string) bool {
+	return !slices.Contains([]string{ConfigurePhase, BuildPhase, ProbePhase, AgainPhase}, phase)
 }
 
 // ownFiles and ownEndings are what build systems and compilers keep for their own next run.
