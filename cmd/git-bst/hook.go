@@ -162,7 +162,7 @@ func (a *app) buildWanted(cc *cli.Context, ctx context.Context, place hooks.Plac
 		return "mapped", session.Map(ctx)
 	}
 	if policy == "promote" {
-		rows, err := session.Status(ctx, nil, flow.Asked{})
+		rows, err := session.Status(ctx, nil, flow.TreesNone)
 		if err != nil {
 			return "", err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -15,7 +16,8 @@ func logCommand() command {
 	return command{
 		name: "log", help: "show history with what is built of it", args: "[REVISION...] [-- PATH...]", max: many,
 		about: "Prints commits, the newest first, each with what is in the cache of the content that it has for the element: whatever branch, amend, rebase or " +
-			"work tree it was built in. The recipe and the dependencies are those of now. Nothing is built or fetched.\n\n" +
+			"work tree it was built in. The recipe and the dependencies are those of now; of an element in a folder only that folder's content counts. " +
+			"Nothing is built or fetched.\n\n" +
 			"States:\n" +
 			"  ✓  built: its files are in the cache\n" +
 			"  ◐  there is the build tree of a build that did not end\n" +
@@ -25,9 +27,10 @@ func logCommand() command {
 		examples: []string{"git bst log -n 20", "git bst log --all", "git bst log --element app.bst main..topic -- src"},
 		flags: append(placeFlags(),
 			&cli.IntFlag{Name: "n", Usage: "show `N` commits at most; 0 is all of them", Value: 0},
-			&cli.BoolFlag{Name: "all", Usage: "commits of all branches and tags"},
+			&cli.BoolFlag{Name: "all", Usage: "commits of all branches, tags and stash entries"},
 			&cli.BoolFlag{Name: "oneline", Usage: "only state, commit and subject"},
 			&cli.StringSliceFlag{Name: "element", Aliases: []string{"e"}, Usage: "show `ELEMENT` instead of the default; may be given several times"},
+			&cli.StringFlag{Name: "deps", Usage: "also what the elements need, as far as it is built from these commits: `DEPS` is none, run, build or all", Value: "none"},
 		),
 		action: runLog,
 	}
@@ -35,19 +38,21 @@ func logCommand() command {
 
 // historyInfo is one line of log with --json.
 type historyInfo struct {
-	Schema  string `json:"schema"`
-	Version int    `json:"version"`
-	Commit  string `json:"commit"`
-	Subject string `json:"subject"`
-	Time    string `json:"time"`
-	Element string `json:"element"`
-	Source  string `json:"source,omitempty"`
-	Key     string `json:"key,omitempty"`
-	State   string `json:"state"`
-	Record  string `json:"record,omitempty"`
-	Verdict string `json:"verdict,omitempty"`
-	How     string `json:"how,omitempty"`
-	Millis  int64  `json:"duration_ms,omitempty"`
+	Schema  string   `json:"schema"`
+	Version int      `json:"version"`
+	Commit  string   `json:"commit"`
+	Subject string   `json:"subject"`
+	Time    string   `json:"time"`
+	Refs    []string `json:"refs,omitempty"`
+	Element string   `json:"element"`
+	Source  string   `json:"source,omitempty"`
+	Key     string   `json:"key,omitempty"`
+	State   string   `json:"state"`
+	Why     string   `json:"why,omitempty"`
+	Record  string   `json:"record,omitempty"`
+	Verdict string   `json:"verdict,omitempty"`
+	How     string   `json:"how,omitempty"`
+	Millis  int64    `json:"duration_ms,omitempty"`
 }
 
 // logMarks are how states are drawn.
@@ -67,26 +72,34 @@ func runLog(a *app, cc *cli.Context) error {
 	if at := slices.Index(request.Revisions, "--"); at >= 0 {
 		request.Revisions, request.Paths = request.Revisions[:at], request.Revisions[at+1:]
 	}
-	several := len(request.Elements) > 1
-	return session.Log(cc.Context, request, func(row flow.LogRow) error { return a.printLogRow(row, cc.Bool("oneline"), several) })
+	if request.Deps, err = flow.ParseDeps(cc.String("deps")); err != nil {
+		return usagef("git bst log: %v", err)
+	}
+	return session.Log(cc.Context, request, func(row flow.LogRow) error { return a.printLogRow(row, cc.Bool("oneline")) })
 }
 
-func (a *app) printLogRow(row flow.LogRow, short, several bool) error {
+func (a *app) printLogRow(row flow.LogRow, short bool) error {
 	if a.json {
-		info := historyInfo{Schema: "git-bst.log", Version: 1, Commit: row.Commit, Subject: row.Subject, Time: row.Time.Format(time.RFC3339), Element: row.Element,
-			Key: row.Key, State: string(row.State), Record: row.Record, Verdict: row.Verdict, How: string(row.Trust.How), Millis: row.Took.Milliseconds()}
+		info := historyInfo{Schema: "git-bst.history", Version: 1, Commit: row.Commit, Subject: row.Subject, Time: row.Time.Format(time.RFC3339), Refs: row.Refs, Element: row.Element,
+			Key: row.Key, State: string(row.State), Why: row.Why, Record: row.Record, Verdict: row.Verdict, How: string(row.Trust.How), Millis: row.Took.Milliseconds()}
 		if !row.Source.IsZero() {
 			info.Source = row.Source.String()
 		}
 		return writeJSONLine(a.stdout, info)
 	}
 	line := logMarks[row.State] + " " + brief(row.Commit)
-	if several {
+	if row.Of > 1 {
 		line += " " + ui.Safe(row.Element)
+	}
+	if !short && len(row.Refs) > 0 {
+		line += " [" + ui.Safe(strings.Join(row.Refs, ", ")) + "]"
 	}
 	line += " " + ui.Safe(row.Subject)
 	if !short && row.Record != "" {
 		line += fmt.Sprintf(" (%s, %s, %s)", brief(row.Key), row.Verdict, ui.FormatDuration(row.Took.Round(time.Millisecond)))
+	}
+	if !short && row.Why != "" {
+		line += " (" + ui.Safe(row.Why) + ")"
 	}
 	_, err := fmt.Fprintln(a.stdout, line)
 	return err

@@ -15,6 +15,8 @@ func statusCommand() command {
 		name: "status", help: "show what a build would do, and why", args: "[ELEMENT...]", max: many,
 		about: "Prints the plan of `git bst build`, an element a line: verdict, key, name, reason. Nothing is built or fetched. An element whose " +
 			"dependencies are still to be built is unknown: its key depends on what they come to. With -v, also the phases and all that changed.\n\n" +
+			"Below an element that is built from a work tree with changes, HEAD, the index and the work tree are told apart, each with what a build of it " +
+			"would do; with -v and --json always. Other commits, branches and stash entries: see git bst log.\n\n" +
 			verdictHelp,
 		examples: []string{"git bst status", "git bst status --json app.bst"},
 		flags: append(placeFlags(),
@@ -38,6 +40,33 @@ type statusInfo struct {
 	Differs []string    `json:"differs,omitempty"`
 	// Workspace is the folder of the open workspace that it is built from.
 	Workspace string `json:"workspace,omitempty"`
+	// Trees are HEAD's, the index's and the work tree's, of an element that is built from one.
+	Trees []whereInfo `json:"trees,omitempty"`
+}
+
+// whereInfo is what is known of an element's build from one of git's trees.
+type whereInfo struct {
+	Tree     string      `json:"tree"`
+	Commit   string      `json:"commit,omitempty"`
+	Source   string      `json:"source,omitempty"`
+	BuildKey string      `json:"build_key,omitempty"`
+	Key      string      `json:"key,omitempty"`
+	Strict   bool        `json:"strict"`
+	Verdict  string      `json:"verdict"`
+	Reason   plan.Reason `json:"reason"`
+}
+
+func whereInfos(states []flow.TreeState) []whereInfo {
+	var infos []whereInfo
+	for _, state := range states {
+		info := whereInfo{Tree: string(state.Where), Commit: state.Commit, BuildKey: state.BuildKey, Key: state.Key, Strict: state.Strict,
+			Verdict: string(state.Step.Verdict), Reason: state.Step.Reason}
+		if !state.Source.IsZero() {
+			info.Source = state.Source.String()
+		}
+		infos = append(infos, info)
+	}
+	return infos
 }
 
 // verdictHelp explains what status and build print.
@@ -55,7 +84,11 @@ func runStatus(a *app, cc *cli.Context) error {
 		return err
 	}
 	defer session.Close()
-	rows, err := session.Status(cc.Context, cc.Args().Slice(), flow.Asked{})
+	trees := flow.TreesChanged
+	if a.json || a.verbose {
+		trees = flow.TreesAll
+	}
+	rows, err := session.Status(cc.Context, cc.Args().Slice(), trees)
 	if err != nil {
 		return err
 	}
@@ -64,18 +97,28 @@ func runStatus(a *app, cc *cli.Context) error {
 			continue
 		}
 		if a.json {
-			info := statusInfo{"git-bst.status", 1, row.Element, row.Kind, string(row.Step.Verdict), row.Step.Reason, row.Key, row.Strict, row.Step.Phase, row.Differs, row.Workspace}
+			info := statusInfo{"git-bst.status", 1, row.Element, row.Kind, string(row.Step.Verdict), row.Step.Reason, row.Key, row.Strict, row.Step.Phase, row.Differs, row.Workspace, whereInfos(row.Trees)}
 			if err := writeJSONLine(a.stdout, info); err != nil {
 				return err
 			}
 			continue
 		}
 		fmt.Fprintf(a.stdout, "%-8s %-8s %s: %s\n", row.Step.Verdict, brief(row.Key), ui.Safe(row.Element), ui.Safe(row.Step.Reason.Text))
+		a.printTrees(row.Trees)
 		if a.verbose {
 			a.printStatusDetails(row)
 		}
 	}
 	return nil
+}
+
+// whereWords are the trees' names for the user.
+var whereWords = map[flow.Where]string{flow.WhereHead: "HEAD", flow.WhereIndex: "index", flow.WhereWorkTree: "work tree"}
+
+func (a *app) printTrees(states []flow.TreeState) {
+	for _, state := range states {
+		fmt.Fprintf(a.stdout, "         %-9s %-8s %-8s %s\n", whereWords[state.Where], state.Step.Verdict, brief(state.Key), ui.Safe(state.Step.Reason.Text))
+	}
 }
 
 // printStatusDetails prints the phases of an element that is to be built, and all that changed.

@@ -28,7 +28,8 @@ import (
 type node struct {
 	element *project.Element
 	recipe  recipe.Recipe
-	sources []source.Identity
+	sources []source.Identity // own, or that of the workspace which it is built from
+	own     []source.Identity // of the sources that the element names
 	names   keys.Names
 	work    *workTree // the open workspace that it is built from; nil without
 	// softReset is the id of a request to build it clean; "" without.
@@ -175,7 +176,7 @@ func (s *Session) addNode(ctx context.Context, g *graph, element *project.Elemen
 	if err != nil {
 		return err
 	}
-	n := &node{element: element, recipe: made, sources: identities, inTree: s.ofRepository(element)}
+	n := &node{element: element, recipe: made, sources: identities, own: identities, inTree: s.ofRepository(element)}
 	n.onHost = made.RunsCommands && s.config.Build.Root == keys.RootHost || s.config.Build.Sandbox == sandbox.None.String()
 	for _, dep := range element.Deps {
 		if dep.Build {

@@ -26,6 +26,34 @@ func (s *Session) inPlace(ctx context.Context, element *project.Element, src pro
 	return s.inPlaceAt(ctx, snap, element, src)
 }
 
+// localAt is the tree of a local source as it is in a snapshot: what a checkout of it would stage,
+// without the files that git ignores and the folders that it does not keep.
+func (s *Session) localAt(ctx context.Context, snap gitint.Snapshot, element *project.Element, src project.Source) (digest.Digest, error) {
+	folder, err := src.Config.Str("path")
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	file := filepath.Join(element.Project.Dir, filepath.FromSlash(folder))
+	if file == filepath.Clean(element.Project.Dir) {
+		return s.inPlaceAt(ctx, snap, element, src)
+	}
+	inside, err := relative(s.repo.TopLevel(), file)
+	if err != nil {
+		return digest.Digest{}, err
+	}
+	entry, err := tree.Lookup(ctx, s.cas, snap.Staged, inside)
+	switch {
+	case err != nil:
+		return digest.Digest{}, fmt.Errorf("stage %s: %w", inside, err)
+	case entry.Kind == tree.KindDir:
+		return entry.Digest, nil
+	case entry.Kind == tree.KindFile:
+		name := path.Base(inside)
+		return tree.Save(ctx, s.cas, tree.Directory{Files: []tree.File{{Name: name, Digest: entry.Digest, Executable: entry.Executable}}})
+	}
+	return digest.Digest{}, fmt.Errorf("stage %s: %w: it is a symbolic link", inside, tree.ErrNotFound)
+}
+
 // inPlaceAt is inPlace of one snapshot of the work tree or a commit.
 func (s *Session) inPlaceAt(ctx context.Context, snap gitint.Snapshot, element *project.Element, src project.Source) (digest.Digest, error) {
 	loaded := element.Project

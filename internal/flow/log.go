@@ -1,14 +1,12 @@
 package flow
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/git-bst/git-bst/gitint"
@@ -19,7 +17,6 @@ import (
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/project"
 	"github.com/git-bst/git-bst/internal/record"
-	"github.com/git-bst/git-bst/internal/source"
 	"github.com/git-bst/git-bst/internal/tree"
 	"github.com/git-bst/git-bst/keys"
 )
@@ -40,8 +37,9 @@ const (
 type LogRequest struct {
 	Elements  []string // none: the configured one, or the workspace's
 	Revisions []string // as git log takes them; none: HEAD
-	Paths     []string // only commits that change one of these
-	All       bool     // of all branches and tags
+	Deps      Deps     // DepsNone, or what the elements need too, as far as it is built from commits
+	Paths     []string // only commits that change one of these, as seen from where the user stands
+	All       bool     // of all branches, tags and stash entries
 	Limit     int      // 0: all
 }
 
@@ -50,10 +48,13 @@ type LogRow struct {
 	Commit  string
 	Subject string
 	Time    time.Time
+	Refs    []string // short names of what is at the commit
 	Element string
+	Of      int           // how many elements are shown of the commit
 	Source  digest.Digest // what the element is built from; equal ones are one build
 	Key     string        // build key; "" while a dependency is not built
 	State   LogState
+	Why     string // why nothing is known; "" where nothing was built
 	Record  string // of the newest build; "" without
 	Verdict string
 	Trust   record.Trust
@@ -71,128 +72,112 @@ func (s *Session) Log(ctx context.Context, request LogRequest, yield func(LogRow
 	if err := s.planAll(ctx, g); err != nil {
 		return err
 	}
-	repo := s.repo
-	var mapped []*node
-	for _, e := range g.project.Targets {
-		n := g.nodes[e]
-		if n.work != nil {
-			repo = n.work.repo
-		}
-		if n.work != nil || inPlaceOf(n) {
-			mapped = append(mapped, n)
-		}
-	}
-	if len(mapped) == 0 {
-		return hintNoHistory(g)
-	}
-	commits, err := listCommits(ctx, repo, request)
+	selected, err := g.selected(ShowRequest{Deps: request.Deps})
 	if err != nil {
 		return err
 	}
+	groups := s.byRepository(g, selected)
+	if len(groups) == 0 {
+		return hintNoHistory(selected)
+	}
 	known := map[string]LogRow{}
-	for _, commit := range commits {
-		for _, n := range mapped {
-			row, err := s.logRow(ctx, g, n, commit, known)
-			if err == nil {
-				err = yield(row)
-			}
-			if err != nil {
-				return err
+	for _, mapped := range groups {
+		commits, err := s.listCommits(ctx, s.repoOf(mapped[0]), request)
+		if err != nil {
+			return err
+		}
+		for _, commit := range commits {
+			for _, n := range mapped {
+				row, err := s.logRow(ctx, g, n, commit, known)
+				if err == nil {
+					row.Of = len(mapped)
+					err = yield(row)
+				}
+				if err != nil {
+					return err
+				}
 			}
 		}
 	}
 	return nil
 }
 
+// byRepository returns those of the elements that commits tell of, together with the others of the
+// same repository's work tree.
+func (s *Session) byRepository(g *graph, elements []*project.Element) [][]*node {
+	var groups [][]*node
+	at := map[string]int{} // by work tree
+	for _, e := range elements {
+		n := g.nodes[e]
+		if !n.mapped() {
+			continue
+		}
+		top := s.repoOf(n).TopLevel()
+		if _, ok := at[top]; !ok {
+			at[top] = len(groups)
+			groups = append(groups, nil)
+		}
+		groups[at[top]] = append(groups[at[top]], n)
+	}
+	return groups
+}
+
 // ErrNoHistory: no element that was named is built from this repository's commits.
 var ErrNoHistory = errors.New("no element is built from this repository's commits")
 
-func hintNoHistory(g *graph) error {
-	name := g.project.Targets[0].Name
-	if g.nodes[g.project.Targets[0]].inTree {
-		err := fmt.Errorf("%w, but from a folder of it as it stands there: %s", ErrNoHistory, name)
-		return hint.Add(err, "files that git ignores and empty folders are built from too, so no commit tells; to see what is built: git bst status "+name)
+func hintNoHistory(elements []*project.Element) error {
+	if len(elements) == 0 {
+		return ErrNoHistory
 	}
+	name := elements[0].Name
 	return hint.Addf(fmt.Errorf("%w: %s", ErrNoHistory, name), "to build it from a work tree: git bst workspace open %s DIR", name)
-}
-
-// inPlaceOf reports whether n is built from the project's own work tree.
-func inPlaceOf(n *node) bool {
-	for _, id := range n.sources {
-		if id.InPlace {
-			return true
-		}
-	}
-	return false
 }
 
 // logRow is one element at one commit. Rows of equal content are made once.
 func (s *Session) logRow(ctx context.Context, g *graph, n *node, commit commitLine, known map[string]LogRow) (LogRow, error) {
-	repo := s.repo
-	if n.work != nil {
-		repo = n.work.repo
-	}
-	snap, err := repo.Commit(ctx, commit.id)
+	row, err := s.stateAt(ctx, g, n, commit, known)
 	if err != nil {
-		return LogRow{}, err
+		return row, fmt.Errorf("%s at %s: %w", n.element.Name, commit.id, err)
 	}
-	at, atGraph, err := s.nodeAt(ctx, g, n, snap)
-	if err != nil {
-		return LogRow{}, fmt.Errorf("%s at %s: %w", n.element.Name, commit.id, err)
-	}
-	row := LogRow{State: LogUnknown}
-	var job build.Job
-	if s.blocked(ctx, g, n) == nil {
-		if job, err = s.job(ctx, atGraph, at); err != nil {
-			return LogRow{}, err
-		}
-		row.Source, row.Key = job.Source, job.Chain.Build
-	}
-	if row.Key != "" {
-		same, ok := known[row.Key]
-		if !ok {
-			if err := s.fillLogRow(ctx, job, n, &row); err != nil {
-				return LogRow{}, err
-			}
-			known[row.Key] = row
-		} else {
-			row = same
-		}
-	}
-	row.Commit, row.Subject, row.Time, row.Element = commit.id, commit.subject, commit.time, n.element.Name
+	row.Commit, row.Subject, row.Time, row.Refs, row.Element = commit.id, commit.subject, commit.time, commit.refs, n.element.Name
 	return row, nil
 }
 
-// nodeAt is n with a commit's content as its source.
-func (s *Session) nodeAt(ctx context.Context, g *graph, n *node, snap gitint.Snapshot) (*node, *graph, error) {
-	at := *n
-	if n.work == nil {
-		sources := g.sources
-		sources.InPlace = func(ctx context.Context, element *project.Element, src project.Source) (digest.Digest, error) {
-			return s.inPlaceAt(ctx, snap, element, src)
-		}
-		return &at, &graph{project: g.project, nodes: g.nodes, sources: sources}, nil
+// unreadable are the errors of commits that can't be mapped; other commits may be.
+var unreadable = []error{gitint.ErrSubmodule, gitint.ErrName, gitint.ErrMissingObject}
+
+func (s *Session) stateAt(ctx context.Context, g *graph, n *node, commit commitLine, known map[string]LogRow) (LogRow, error) {
+	row := LogRow{State: LogUnknown}
+	snap, err := s.repoOf(n).Commit(ctx, commit.id)
+	if slices.ContainsFunc(unreadable, func(one error) bool { return errors.Is(err, one) }) {
+		row.Why = err.Error()
+		return row, nil
 	}
-	work := *n.work
-	work.snap, work.differs = snap, true
-	wanted := func(string) bool { return true }
-	if source.Cloneable(n.element) {
-		if all, none, some, err := source.Submodules(g.sources, n.element); err != nil {
-			return nil, nil, err
-		} else if !all && !none {
-			wanted = some
-		}
+	if err != nil {
+		return row, err
 	}
-	var err error
-	if work.root, err = s.workRoot(ctx, &work, wanted); err != nil {
-		return nil, nil, err
+	at, atGraph, why, err := s.nodeAt(ctx, g, n, snap)
+	if err != nil || at == nil {
+		row.Why = why.Text
+		return row, err
 	}
-	at.work = &work
-	if err := s.compareWork(ctx, g, &at, source.Cloneable(n.element)); err != nil {
-		return nil, nil, err
+	if blocked := s.blocked(ctx, atGraph, at); blocked != nil {
+		row.Why = blocked.Text
+		return row, nil
 	}
-	work.differs = true // its root is what it is built from, whatever the name
-	return &at, g, nil
+	job, err := s.job(ctx, atGraph, at)
+	if err != nil {
+		return row, err
+	}
+	if same, ok := known[job.Chain.Build]; ok {
+		return same, nil
+	}
+	row.Source, row.Key = job.Source, job.Chain.Build
+	if err := s.fillLogRow(ctx, job, n, &row); err != nil {
+		return row, err
+	}
+	known[row.Key] = row
+	return row, nil
 }
 
 // fillLogRow asks the stores what is here of a job.
@@ -269,47 +254,4 @@ func (s *Session) building(job build.Job) bool {
 		unlock()
 	}
 	return errors.Is(err, fsx.ErrLocked)
-}
-
-type commitLine struct {
-	id, subject string
-	time        time.Time
-}
-
-// listCommits asks git for the commits of a request.
-func listCommits(ctx context.Context, repo *gitint.Repo, request LogRequest) ([]commitLine, error) {
-	args := []string{"log", "--no-show-signature", "--no-color", "-z", "--format=%H%x00%ct%x00%s"}
-	if request.Limit > 0 {
-		args = append(args, "--max-count="+strconv.Itoa(request.Limit))
-	}
-	if request.All {
-		args = append(args, "--all")
-	}
-	args = append(append(args, "--end-of-options"), request.Revisions...)
-	args = append(append(args, "--"), request.Paths...)
-	var out bytes.Buffer
-	err := repo.Do(ctx, gitint.Command{Args: args, Stdout: &out})
-	var exit *gitint.ExitError
-	if errors.As(err, &exit) && strings.Contains(exit.Stderr, "does not have any commits yet") {
-		return nil, nil
-	}
-	if err != nil {
-		err = fmt.Errorf("list commits: %w", err)
-		for _, revision := range request.Revisions {
-			if strings.HasSuffix(revision, ".bst") {
-				err = hint.Addf(err, "to show an element: git bst log -e %s", revision)
-			}
-		}
-		return nil, err
-	}
-	fields := strings.Split(strings.TrimSuffix(out.String(), "\x00"), "\x00")
-	var commits []commitLine
-	for i := 0; i+2 < len(fields); i += 3 {
-		seconds, err := strconv.ParseInt(fields[i+1], 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("list commits: git says %q", fields[i+1])
-		}
-		commits = append(commits, commitLine{id: fields[i], subject: fields[i+2], time: time.Unix(seconds, 0).UTC()})
-	}
-	return commits, nil
 }

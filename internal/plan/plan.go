@@ -54,6 +54,7 @@ const (
 	CodeClock              Code = "clock-behind"
 	CodeNotFetched         Code = "source-not-fetched"
 	CodeNoReference        Code = "source-no-reference"
+	CodeNoTree             Code = "no-tree" // of HEAD or the index
 )
 
 // The reason codes of rules 14 to 23.

@@ -74,6 +74,10 @@ func (l local) inPlace() bool {
 }
 
 func (l local) stage(ctx context.Context, _ digest.Digest) (layer, error) {
+	if l.env.Local != nil {
+		root, err := l.env.Local(ctx, l.el, l.src)
+		return layer{root: root}, err
+	}
 	if l.inPlace() {
 		if l.env.InPlace == nil {
 			return layer{}, fmt.Errorf("%w: a source that is the whole project", ErrUnsupported)

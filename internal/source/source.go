@@ -45,7 +45,10 @@ type Env struct {
 	// InPlace returns the tree of a local source whose folder holds the project's own project.conf
 	// (rule 7). When it is nil such a source is an error.
 	InPlace func(ctx context.Context, el *project.Element, src project.Source) (digest.Digest, error)
-	Limits  Limits
+	// Local returns the tree that stands for what a local source's file or folder holds, such as
+	// another commit's. nil: they are read as they are.
+	Local  func(ctx context.Context, el *project.Element, src project.Source) (digest.Digest, error)
+	Limits Limits
 	// Jobs is how many elements Fetch works on at the same time; 0 is defaultJobs.
 	Jobs int
 	// RetryDelay is how long to wait before the second attempt to reach a server; the third waits
