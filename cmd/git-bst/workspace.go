@@ -240,8 +240,11 @@ func runWorkspaceClose(a *app, cc *cli.Context) error {
 	}
 	for _, known := range closed {
 		rest := "; " + known.Dir() + " stays as it is"
-		if remove {
+		switch {
+		case remove:
 			rest = "; " + known.Top + " is removed"
+		case known.Status == workspace.Missing:
+			rest = "; " + known.Dir() + " is not there any more"
 		}
 		if err := a.printClosed(known.Workspace, rest); err != nil {
 			return err

@@ -66,7 +66,7 @@ func (s *Session) name(n *node, job *build.Job) error {
 func (s *Session) describeSource(job *build.Job, n *node) {
 	job.Facts = record.Facts{Branch: s.repo.Branch()} // recipes come from there too
 	if n.work != nil {
-		job.Facts = record.Facts{WorkDir: n.work.Dir(), Branch: n.work.repo.Branch(), Commit: n.work.snap.Commit, Dirty: n.work.snap.Dirty}
+		job.Facts = record.Facts{WorkDir: n.work.Dir(), Workspace: n.work.ID, Branch: n.work.repo.Branch(), Commit: n.work.snap.Commit, Dirty: n.work.snap.Dirty}
 		job.Warm = s.warm(job)
 	}
 	for _, id := range n.sources {

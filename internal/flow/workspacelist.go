@@ -31,7 +31,7 @@ type WorkspaceRow struct {
 	Branch  string // "" for a detached HEAD
 	Head    string // the commit that is checked out; "" before the first
 	Used    bool   // it is what the element is built from
-	// Last is the element's newest build from this folder; nil without.
+	// Last is the element's newest build from this folder, or from this workspace while it was elsewhere; nil without.
 	Last *record.Record
 }
 
@@ -59,7 +59,8 @@ func (s *Session) workspaceRow(ctx context.Context, known workspace.Known) (Work
 		return row, err
 	}
 	for i := range records {
-		if known.Project != "" && records[i].Facts.WorkDir == known.Dir() {
+		facts := records[i].Facts
+		if known.Project != "" && (facts.Workspace == known.ID || facts.WorkDir == known.Dir()) {
 			row.Last = &records[i]
 			break
 		}

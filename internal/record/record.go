@@ -170,10 +170,11 @@ type Parts struct {
 
 // Facts are what a person wants to read about where a build came from.
 type Facts struct {
-	WorkDir string `json:"workdir,omitempty"` // absolute
-	Branch  string `json:"branch,omitempty"`  // without refs/heads/; "" for none
-	Commit  string `json:"commit,omitempty"`
-	Dirty   bool   `json:"dirty,omitempty"`
+	WorkDir   string `json:"workdir,omitempty"`   // absolute
+	Workspace string `json:"workspace,omitempty"` // its id; "" for none
+	Branch    string `json:"branch,omitempty"`    // without refs/heads/; "" for none
+	Commit    string `json:"commit,omitempty"`
+	Dirty     bool   `json:"dirty,omitempty"`
 }
 
 // Record is one build of one element. Zero fields are left out on disk.
