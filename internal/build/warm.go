@@ -55,7 +55,7 @@ type warmTree struct {
 type warmStateFile struct {
 	Version int    `json:"version"`
 	Boot    string `json:"boot"`              // the machine's since which the index holds
-	Record  string `json:"record,omitempty"`  // the build that left it; for people
+	Record  string `json:"record,omitempty"`  // the build that left it
 	Element string `json:"element"`           // for people
 	WorkDir string `json:"workdir,omitempty"` // that it belongs to, absolute
 	Bytes   int64  `json:"bytes"`             // of the files in it
@@ -323,6 +323,15 @@ func readWarmState(dir string) (warmStateFile, error) {
 		err = fmt.Errorf("read %s: version %d", dir, state.Version)
 	}
 	return state, err
+}
+
+// WarmRecord returns the id of the build that left the warm tree of this id; "" when none did.
+func (e *Env) WarmRecord(id string) string {
+	if id == "" {
+		return ""
+	}
+	state, _ := readWarmState(e.dir("warm", id)) // it may be spoilt, and then nothing is gained
+	return state.Record
 }
 
 // contentOf describes a captured folder.

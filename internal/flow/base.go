@@ -51,7 +51,7 @@ func (s *Session) base(ctx context.Context, n *node, job build.Job, facts *plan.
 		return nil, err
 	}
 	all := s.standings(ctx, records, job)
-	best, err := s.nearest(ctx, all)
+	best, err := s.nearest(ctx, all, job)
 	if err != nil {
 		return nil, err
 	}
@@ -98,11 +98,14 @@ func (s *Session) standings(ctx context.Context, records []record.Record, job bu
 }
 
 // nearest returns the one to continue from; nil when none is usable. It looks at the nearest first.
-func (s *Session) nearest(ctx context.Context, all []*standing) (*standing, error) {
+func (s *Session) nearest(ctx context.Context, all []*standing, job build.Job) (*standing, error) {
+	warm := s.env.WarmRecord(job.Warm)
 	for {
 		var candidates []plan.Candidate
 		for _, one := range all {
-			candidates = append(candidates, plan.Candidate{Record: one.rec.ID, Success: one.rec.Result == record.Success, Usable: one.why == nil, Distance: int64(one.distance)})
+			candidates = append(candidates, plan.Candidate{
+				Record: one.rec.ID, Success: one.rec.Result == record.Success, Usable: one.why == nil, Distance: int64(one.distance), Warm: one.rec.ID == warm,
+			})
 		}
 		best := plan.Nearest(candidates)
 		if best < 0 {

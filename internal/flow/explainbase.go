@@ -60,7 +60,7 @@ func (s *Session) explainBases(ctx context.Context, g *graph, n *node, explained
 			return err
 		}
 	}
-	best, err := s.nearest(ctx, all)
+	best, err := s.nearest(ctx, all, job)
 	if err != nil {
 		return err
 	}

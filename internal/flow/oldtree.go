@@ -52,7 +52,7 @@ func (s *Session) oldTree(ctx context.Context, n *node, job build.Job, facts *pl
 		return nil, err
 	}
 	all := s.standings(ctx, records, job)
-	best, err := s.nearest(ctx, all)
+	best, err := s.nearest(ctx, all, job)
 	if err != nil {
 		return nil, err
 	}
