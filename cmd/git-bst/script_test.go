@@ -3,9 +3,11 @@ package main
 import (
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +22,9 @@ func TestMain(m *testing.M) {
 	sandbox.MaybeInit(os.Args)
 	if plan := os.Getenv(killPlan); plan != "" {
 		os.Exit(killedMain(plan))
+	}
+	if signal.Ignored(syscall.SIGHUP) { // begun by nohup: what the tests begin would ignore it too
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	}
 	testscript.Main(m, map[string]func(){"git-bst": func() { os.Exit(mainCode()) }})
 }
