@@ -78,7 +78,7 @@ func (a *app) printExplained(e flow.Explained, inputs bool) {
 		if !rec.Equal {
 			text = "differs in " + strings.Join(rec.Differs, ", ")
 		}
-		line("build", fmt.Sprintf("%s  %s, %s: %s", rec.Started.Local().Format(time.DateTime), rec.Result, rec.How, text))
+		line("build", fmt.Sprintf("%s  %s  %s, %s: %s", record.Short(rec.ID), rec.Started.Local().Format(time.DateTime), rec.Result, rec.How, text))
 	}
 	printBases(line, e)
 	if inputs && len(e.Inputs) > 0 {

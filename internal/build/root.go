@@ -51,6 +51,9 @@ func (e *Env) sysroot(ctx context.Context, job Job, work string) (staged, error)
 	return e.sharedRoot(ctx, root)
 }
 
+// toUseSysroot is what helps where the host's root does not do.
+const toUseSysroot = "to build on the project's own dependencies instead of this machine's /usr: git bst build --root sysroot"
+
 // hostRoot binds what the stack stages outside the host's own folders.
 func (e *Env) hostRoot(ctx context.Context, job Job, merged digest.Digest) (staged, error) {
 	top, err := tree.Load(ctx, e.CAS, merged)
@@ -58,18 +61,19 @@ func (e *Env) hostRoot(ctx context.Context, job Job, merged digest.Digest) (stag
 		return staged{}, err
 	}
 	for _, file := range top.Files {
-		return staged{}, fmt.Errorf("stage /%s: files can't be staged at the top of the host's root", file.Name)
+		return staged{}, hint.Add(fmt.Errorf("stage /%s: files can't be staged at the top of the host's root", file.Name), toUseSysroot)
 	}
 	for _, dir := range top.Dirs {
 		for _, taken := range hostFolders {
 			if dir.Name == taken {
-				return staged{}, fmt.Errorf("stage /%s: that folder is the host's: an element with dependencies there needs a sysroot", dir.Name)
+				err := fmt.Errorf("stage /%s: that folder is the host's: an element with dependencies there needs a sysroot", dir.Name)
+				return staged{}, hint.Add(err, toUseSysroot)
 			}
 		}
 	}
 	for _, placed := range job.Stack {
 		if placed.Integrate && len(placed.Integration) > 0 {
-			return staged{}, fmt.Errorf("integrate %s: integration commands need a sysroot", placed.Name)
+			return staged{}, hint.Add(fmt.Errorf("integrate %s: integration commands need a sysroot", placed.Name), toUseSysroot)
 		}
 	}
 	result := staged{root: sandbox.HostRoot{Extra: job.Host.Extra}, release: func() {}}

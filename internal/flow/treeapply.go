@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -69,6 +71,14 @@ func (s *Session) applyTo(ctx context.Context, request ApplyRequest, applied *Ap
 		if slices.ContainsFunc(strings.Split(c.Path, "/"), func(part string) bool { return strings.EqualFold(part, ".git") }) {
 			return fmt.Errorf("%w: it changes %s, which git would obey there", ErrRefused, c.Path)
 		}
+	}
+	switch info, err := os.Stat(request.To); {
+	case errors.Is(err, fs.ErrNotExist):
+		return hint.Add(err, "to begin with an empty folder, make it first")
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return hint.Add(fmt.Errorf("%s is no folder", request.To), "--to names the folder in which the difference is made")
 	}
 	var err error
 	if applied.Conflicts, err = tree.Conflicts(ctx, request.To, applied.Changes); err != nil {
