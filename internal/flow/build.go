@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/git-bst/git-bst/internal/build"
@@ -128,8 +130,15 @@ func (s *Session) hintFailure(err error, failure *build.Failure) error {
 	if failure.Replayed {
 		return hint.Add(err, look, "to build it again with the same inputs: git bst build --retry "+failure.Element)
 	}
+	// The build folder and the install root are two mounts, between which the kernel links no files.
+	if slices.ContainsFunc(build.Tail(failure.Log, linesOfCause), func(line string) bool { return strings.Contains(line, "cross-device link") }) {
+		return hint.Add(err, "the build folder and the install root are two file systems to a build here: copy between them (cp, install), or ln within one", look)
+	}
 	return hint.Add(err, look)
 }
+
+// linesOfCause is how many of a log's last lines are searched for why a command failed.
+const linesOfCause = 20
 
 // hintNoShell is for a sysroot in which no command can be started.
 func hintNoShell(err error, element string) error {
