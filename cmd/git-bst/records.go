@@ -228,17 +228,21 @@ func resultLine(rec record.Record) string {
 }
 
 func trustText(rec record.Record) string {
-	text := cmp.Or(string(rec.Trust.How), "unknown")
-	if rec.Trust.Verified {
+	return madeText(rec.Trust) + inBrackets(rec.Sandbox, "sandbox ")
+}
+
+func madeText(trust record.Trust) string {
+	text := cmp.Or(string(trust.How), "unknown")
+	if trust.Verified {
 		text += ", verified"
 	}
-	if rec.Trust.Where != "" {
-		text += ", on " + string(rec.Trust.Where)
+	if trust.Where != "" {
+		text += ", on " + string(trust.Where)
 	}
-	if rec.Trust.Remote != "" {
-		text += ", from " + rec.Trust.Remote
+	if trust.Remote != "" {
+		text += ", from " + trust.Remote
 	}
-	return text + inBrackets(rec.Sandbox, "sandbox ")
+	return text
 }
 
 func inBrackets(text, before string) string {

@@ -40,6 +40,7 @@ func commands() []command {
 		statusCommand(),
 		showCommand(),
 		explainCommand(),
+		promoteCommand(),
 		verifyCommand(),
 		recordsCommand(),
 		shellCommand(),

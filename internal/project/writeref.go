@@ -16,38 +16,65 @@ import (
 // ErrNotEditable is returned by WriteRef when the place of a ref cannot be changed alone.
 var ErrNotEditable = errors.New("the reference cannot be edited in place")
 
+// RefEdit is a change of one ref in the file that defines it, not written yet.
+type RefEdit struct {
+	Path string // of the file, absolute; where it is a link, of the linked file
+	At   Place  // of the old ref, or of the source that has none
+	Text string // of the whole file
+	ref  string
+	mode fs.FileMode
+}
+
 // WriteRef sets the ref of the element's source with this index in the file that defines it, and
 // nothing else: comments, quotes and order stay. A ref that is not there yet is added to its source.
 // The new text is read again before it is written; if anything but the ref would change, nothing is
 // written and the error is ErrNotEditable. The element in memory is not changed.
 func WriteRef(e *Element, index int, ref string) error {
+	edit, err := EditRef(e, index, ref)
+	if err != nil {
+		return err
+	}
+	return edit.Write()
+}
+
+// EditRef is WriteRef that writes nothing.
+func EditRef(e *Element, index int, ref string) (RefEdit, error) {
 	if index < 0 || index >= len(e.Sources) {
-		return fmt.Errorf("write ref of %s: there is no source %d", e.Name, index)
+		return RefEdit{}, fmt.Errorf("write ref of %s: there is no source %d", e.Name, index)
 	}
 	src := e.Sources[index]
 	at, replaces := src.At, false
 	if old := src.Config.Get("ref"); old != nil && !old.synthetic() {
 		at, replaces = old.At(), true
 	}
-	path, err := editable(e.Project.Dir, filepath.Join(e.Project.Dir, filepath.FromSlash(at.File)))
+	edit := RefEdit{At: at, ref: ref}
+	data, err := edit.read(e.Project.Dir)
 	if err != nil {
-		return fmt.Errorf("write ref of %s: %w", e.Name, err)
+		return RefEdit{}, fmt.Errorf("write ref of %s: %w", e.Name, err)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return fmt.Errorf("write ref of %s: %w", e.Name, err)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("write ref of %s: %w", e.Name, err)
-	}
-	text, err := editRef(string(data), at, ref, replaces)
-	if err != nil {
+	if edit.Text, err = editRef(string(data), at, ref, replaces); err != nil {
 		err = fmt.Errorf("write ref of %s at %s: %w", e.Name, at, err)
-		return hint.Addf(err, "set it by hand: ref: %s", ref)
+		return RefEdit{}, hint.Addf(err, "set it by hand: ref: %s", ref)
 	}
-	return fsx.WriteFile(path, []byte(text), info.Mode()&fs.ModePerm)
+	return edit, nil
 }
+
+// read finds the file of a place below the project's folder, and reads it.
+func (edit *RefEdit) read(dir string) ([]byte, error) {
+	var err error
+	if edit.Path, err = editable(dir, filepath.Join(dir, filepath.FromSlash(edit.At.File))); err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(edit.Path)
+	if err != nil {
+		return nil, err
+	}
+	edit.mode = info.Mode() & fs.ModePerm
+	return os.ReadFile(edit.Path)
+}
+
+// Write writes the file whole.
+func (edit RefEdit) Write() error { return fsx.WriteFile(edit.Path, []byte(edit.Text), edit.mode) }
 
 // editable is the file that a path of the project names: behind a link the linked file is changed,
 // but none outside of the project.
@@ -180,4 +207,10 @@ func addRef(text string, source *Node, value string) []string {
 		tries = append(tries, text[:brace+1]+"ref: "+value+", "+text[brace+1:])
 	}
 	return tries
+}
+
+// OnlyRef reports whether the file, once it is edited, differs from text in nothing but the ref.
+func (edit RefEdit) OnlyRef(text string) bool {
+	edited, err := editRef(text, edit.At, edit.ref, true)
+	return err == nil && edited == edit.Text
 }
