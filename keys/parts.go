@@ -63,6 +63,18 @@ type Layout struct {
 	SourceTime                      int64 // seconds since 1970: the time of every staged source
 }
 
+func (r Root) value() map[string]interface{} {
+	return map[string]interface{}{"kind": r.Kind, "fingerprint": r.Fingerprint, "sandbox": r.Sandbox}
+}
+
+func (l Layout) value() map[string]interface{} {
+	return map[string]interface{}{
+		"build-root": l.BuildRoot, "install-root": l.InstallRoot, "work-dir": l.WorkDir,
+		"root-writable": l.RootWritable, "uid": l.UID, "gid": l.GID,
+		"os": l.OS, "arch": l.Arch, "source-time": l.SourceTime,
+	}
+}
+
 // Phase is the recipe of one phase.
 type Phase struct {
 	Name        string
@@ -89,14 +101,8 @@ func (p Parts) Chain() (Chain, error) {
 		"source":  p.Source,
 		"sysroot": stagedValue(p.Sysroot),
 		"reads":   readsValue(p.Reads),
-		"root": map[string]interface{}{
-			"kind": p.Root.Kind, "fingerprint": p.Root.Fingerprint, "sandbox": p.Root.Sandbox,
-		},
-		"layout": map[string]interface{}{
-			"build-root": p.Layout.BuildRoot, "install-root": p.Layout.InstallRoot, "work-dir": p.Layout.WorkDir,
-			"root-writable": p.Layout.RootWritable, "uid": p.Layout.UID, "gid": p.Layout.GID,
-			"os": p.Layout.OS, "arch": p.Layout.Arch, "source-time": p.Layout.SourceTime,
-		},
+		"root":    p.Root.value(),
+		"layout":  p.Layout.value(),
 	}
 	var chain Chain
 	var err error

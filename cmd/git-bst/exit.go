@@ -24,6 +24,13 @@ const (
 	exitInterrupted = 130
 )
 
+// The exit codes of `git bst test` that git bisect run knows.
+const (
+	exitBad   = 1
+	exitSkip  = 125
+	exitAbort = 128
+)
+
 // exitCodes says what each code means, in the order of the help.
 var exitCodes = []struct {
 	code    int
@@ -48,6 +55,8 @@ var codedErrors = []struct {
 	{errUsage, exitUsage},
 	{config.ErrFlag, exitUsage},
 	{flow.ErrExcept, exitUsage},
+	{errUntestable, exitSkip},
+	{errNoVerdict, exitAbort},
 	{flow.ErrBuildFailed, exitBuildFailed},
 	{flow.ErrNotCached, exitNotCached},
 	{flow.ErrNothing, exitNotCached},
@@ -60,6 +69,10 @@ var (
 	errUsage = errors.New("wrong usage")
 	// errTold is for a failure that has been printed already: it sets the code and prints nothing.
 	errTold = errors.New("already told")
+	// errUntestable and errNoVerdict are for a test that said nothing of what it tests: the first is a
+	// reason to go on without it.
+	errUntestable = errors.New("can't be tested")
+	errNoVerdict  = errors.New("no verdict")
 )
 
 // commandError is a command of the user's, run in a shell of ours, that failed: its exit code is ours.

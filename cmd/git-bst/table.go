@@ -44,6 +44,7 @@ func commands() []command {
 		verifyCommand(),
 		recordsCommand(),
 		shellCommand(),
+		testCommand(),
 		ideCommand(),
 		workspaceCommand(),
 		artifactCommand(),

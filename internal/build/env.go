@@ -45,6 +45,7 @@ type Env struct {
 	Artifacts *artifact.Store
 	Records   *record.Store
 	Phases    *action.Cache
+	Verdicts  *action.Verdicts
 	Cache     string // the cache folder, absolute; work/, roots/, logs/ and locks/ lie below it
 	Sandbox   sandbox.Kind
 	Timeout   time.Duration // of the build of one element; 0 is none

@@ -2,9 +2,11 @@ package build
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/git-bst/git-bst/internal/action"
@@ -21,6 +23,7 @@ type Shell struct {
 	Record  *record.Record // whose build tree is entered; nil: the staged sources
 	Runtime digest.Digest  // without a build: files that are shown at the install root; zero for none
 	Command []string       // none: an interactive sh
+	Script  []byte         // a program of the user's: Command are its arguments then; nil: none
 	TTY     *os.File       // the user's terminal; nil: none
 	Stdin   io.Reader
 	Stdout  io.Writer
@@ -44,13 +47,17 @@ func (e *Env) Enter(ctx context.Context, shell Shell) (sandbox.Result, error) {
 	if err := c.furnish(ctx, shell); err != nil {
 		return sandbox.Result{}, err
 	}
+	script, err := c.putScript(shell)
+	if err != nil {
+		return sandbox.Result{}, err
+	}
 	if c.root, err = e.sysroot(ctx, shell.Job, work); err != nil {
 		return sandbox.Result{}, err
 	}
 	defer c.root.release()
 	spec := c.spec()
 	spec.Timeout = 0
-	spec.Args = shell.Command
+	spec.Args = append(script, shell.Command...)
 	if len(spec.Args) == 0 {
 		spec.Args = []string{"sh", "-i"}
 	}
@@ -64,6 +71,31 @@ func (e *Env) Enter(ctx context.Context, shell Shell) (sandbox.Result, error) {
 	spec.Env = environ(environment, spec.Dir)
 	spec.TTY, spec.Stdin, spec.Stdout, spec.Stderr = shell.TTY, shell.Stdin, shell.Stdout, shell.Stderr
 	return sandbox.Run(ctx, spec)
+}
+
+// scriptName is what a script of the user's is called in /tmp.
+const scriptName = "git-bst-script"
+
+// putScript writes a shell's script to where its command finds it, and returns that place as the
+// beginning of a command line; nil without a script.
+func (c *chain) putScript(shell Shell) ([]string, error) {
+	if shell.Script == nil {
+		return nil, nil
+	}
+	path := filepath.Join(c.path("tmp"), scriptName)
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("stage the script: %w", err)
+	}
+	if err := os.WriteFile(path, shell.Script, 0o755); err != nil {
+		return nil, fmt.Errorf("stage the script: %w", err)
+	}
+	if err := os.Chmod(path, 0o755); err != nil { // whatever the umask
+		return nil, fmt.Errorf("stage the script: %w", err)
+	}
+	if c.env.Sandbox == sandbox.None {
+		return []string{path}, nil
+	}
+	return []string{"/tmp/" + scriptName}, nil
 }
 
 // furnish fills the work folder with a record's state, the runtime files or the staged sources.

@@ -320,10 +320,15 @@ func (s *Session) ensureSources(ctx context.Context, n *node) error {
 		return n.work.repo.Ensure(ctx, n.work.snap, n.work.root)
 	}
 	for i, id := range n.sources {
-		if !id.InPlace {
+		fromCommit := s.apart && id.Kind == "local" && s.options.Standing == nil && s.ofRepository(n.element)
+		if !id.InPlace && !fromCommit {
 			continue
 		}
-		root, err := s.inPlace(ctx, n.element, n.element.Sources[i])
+		read := s.inPlace
+		if fromCommit {
+			read = s.localOf
+		}
+		root, err := read(ctx, n.element, n.element.Sources[i])
 		if err != nil {
 			return err
 		}

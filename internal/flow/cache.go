@@ -157,7 +157,7 @@ func (s *Session) sweep(ctx context.Context) error {
 			return fmt.Errorf("collect garbage: %w", err)
 		}
 	}
-	for _, sweep := range []func(context.Context, time.Time) error{s.env.Artifacts.Sweep, s.env.Records.Sweep, s.env.Phases.Sweep} {
+	for _, sweep := range []func(context.Context, time.Time) error{s.env.Artifacts.Sweep, s.env.Records.Sweep, s.env.Phases.Sweep, s.env.Verdicts.Sweep} {
 		if err := sweep(ctx, old); err != nil {
 			return fmt.Errorf("collect garbage: %w", err)
 		}
@@ -309,7 +309,7 @@ func (s *Session) CheckCache(ctx context.Context, report func(CacheProblem)) err
 		}
 		report(s.mend(CacheProblem{Path: path, What: err.Error()}, err))
 	}
-	for _, check := range []func(context.Context, func(string, error)) error{s.env.Artifacts.Check, s.env.Records.Check, s.env.Phases.Check} {
+	for _, check := range []func(context.Context, func(string, error)) error{s.env.Artifacts.Check, s.env.Records.Check, s.env.Phases.Check, s.env.Verdicts.Check} {
 		if err := check(ctx, tell); err != nil {
 			return fmt.Errorf("check the cache: %w", err)
 		}

@@ -57,9 +57,7 @@ func (s *Session) load(ctx context.Context, targets []string) (*graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	loaded, err := project.Load(ctx, project.Request{
-		Dir: s.dir, Options: s.config.Project.Options, MaxJobs: s.config.Build.MaxJobs, Targets: targets, Variables: s.realPaths(),
-	})
+	loaded, err := s.read(ctx, targets)
 	if typed == 0 && s.options.Standing != nil && project.ReasonOf(err) == project.MissingFile {
 		err = hint.Addf(err, "you are in its workspace, and the project is now without it: %s", s.dir)
 	}
@@ -79,6 +77,16 @@ func (s *Session) load(ctx context.Context, targets []string) (*graph, error) {
 		return nil, err
 	}
 	return g, nil
+}
+
+// read reads the project's files, unless that has been done.
+func (s *Session) read(ctx context.Context, targets []string) (*project.Project, error) {
+	if s.loaded != nil {
+		return s.loaded, nil
+	}
+	return project.Load(ctx, project.Request{
+		Dir: s.dir, Options: s.config.Project.Options, MaxJobs: s.config.Build.MaxJobs, Targets: targets, Variables: s.realPaths(),
+	})
 }
 
 // realPaths moves the build and install roots to where they are on the host when there is no sandbox
@@ -160,11 +168,15 @@ func (s *Session) targets(typed []string) ([]string, error) {
 const retryDelay = time.Second
 
 func (s *Session) sourceEnv() source.Env {
-	return source.Env{
+	env := source.Env{
 		Store: s.cas, MirrorDir: filepath.Join(s.config.Cache.Dir, "sources"), Git: gitint.Git{Bin: s.options.Git, Env: s.options.Environ}, Environ: s.options.Environ,
 		InPlace: s.inPlace, Jobs: s.config.Fetch.Jobs, Now: s.options.Now, HTTP: s.options.HTTP, RetryDelay: retryDelay,
 		Limits: source.Limits{DownloadBytes: s.config.Fetch.MaxSize},
 	}
+	if s.apart && s.options.Standing == nil {
+		env.Local = s.localOf
+	}
+	return env
 }
 
 func (s *Session) addNode(ctx context.Context, g *graph, element *project.Element) error {

@@ -21,9 +21,9 @@ type commitLine struct {
 	refs        []string
 }
 
-// listCommits asks git for the commits of a request.
-func (s *Session) listCommits(ctx context.Context, repo *gitint.Repo, request LogRequest) ([]commitLine, error) {
-	args := []string{"log", "--no-show-signature", "--no-color", "--no-notes", "-z", "--format=%H%x00%ct%x00%D%x00%s"}
+// listCommits asks git for the commits of a request, with further flags of git log's.
+func (s *Session) listCommits(ctx context.Context, repo *gitint.Repo, request LogRequest, flags ...string) ([]commitLine, error) {
+	args := append([]string{"log", "--no-show-signature", "--no-color", "--no-notes", "-z", "--format=%H%x00%ct%x00%D%x00%s"}, flags...)
 	if request.Limit > 0 {
 		args = append(args, "--max-count="+strconv.Itoa(request.Limit))
 	}

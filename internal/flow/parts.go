@@ -78,9 +78,9 @@ func (s *Session) describeSource(job *build.Job, n *node) {
 }
 
 // warm names the build folder that stays between the builds of an element's work tree; "" where
-// builds are not continued, so that nothing would be gained.
+// builds are not continued, so that nothing would be gained, and where it is to stay as it is.
 func (s *Session) warm(job *build.Job) string {
-	if s.config.Build.Continue != "auto" {
+	if s.config.Build.Continue != "auto" || s.apart {
 		return ""
 	}
 	return build.WarmID(job.Project, job.Element, job.Facts.WorkDir)
@@ -186,11 +186,7 @@ func (s *Session) parts(ctx context.Context, g *graph, n *node, job *build.Job) 
 		p.Source = job.Source.String()
 	}
 	for _, placed := range job.Stack {
-		staged := keys.Staged{Name: placed.Project + ":" + placed.Name, Files: placed.Files.String(), Location: placed.Location, Whitelist: placed.Whitelist}
-		if placed.Integrate && (r.RunsCommands) {
-			staged.Integration = placed.Integration
-			staged.IntegrationEnvironment = placed.Environment
-		}
+		staged := stagedPart(placed, r.RunsCommands)
 		p.Sysroot = append(p.Sysroot, staged)
 		if r.Compose != nil || r.Filter != nil {
 			p.Reads = append(p.Reads, keys.Read{Name: staged.Name, Value: rulesText(placed.SplitRules)})
@@ -208,6 +204,16 @@ func (s *Session) parts(ctx context.Context, g *graph, n *node, job *build.Job) 
 	}
 	job.Parts = p
 	return nil
+}
+
+// stagedPart is a staged dependency as a part of what commands depend on; integrated is whether any run.
+func stagedPart(placed build.Placed, integrated bool) keys.Staged {
+	staged := keys.Staged{Name: placed.Project + ":" + placed.Name, Files: placed.Files.String(), Location: placed.Location, Whitelist: placed.Whitelist}
+	if placed.Integrate && integrated {
+		staged.Integration = placed.Integration
+		staged.IntegrationEnvironment = placed.Environment
+	}
+	return staged
 }
 
 // commandParts fills in what matters to elements that run commands only.

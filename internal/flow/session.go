@@ -23,6 +23,7 @@ import (
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/hint"
+	"github.com/git-bst/git-bst/internal/project"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/sandbox"
 	"github.com/git-bst/git-bst/internal/workspace"
@@ -76,6 +77,8 @@ type Session struct {
 	hostMu      sync.Mutex
 	hostSeen    *host
 	works       works
+	loaded      *project.Project // what is read in place of the project's files; nil: read them
+	apart       bool             // builds leave the work tree's warm folder alone
 }
 
 // Open opens the repository and the cache for the project at options.Dir. It runs nothing but git
@@ -146,7 +149,7 @@ func (s *Session) openStores(ctx context.Context) error {
 		CAS: store, Artifacts: artifact.Open(filepath.Join(dir, "artifacts"), store),
 		Records: record.Open(filepath.Join(dir, "records")), Phases: action.OpenCache(filepath.Join(dir, "actions"), store),
 		Cache: dir, Timeout: s.config.Build.Timeout, Keep: build.KeepTrees(s.config.Cache.KeepBuildTrees),
-		LogLines: s.config.Log.Lines, Trace: s.config.Build.Continue == "auto", Emit: s.options.Emit, Now: s.options.Now, Stage: s.options.Stage,
+		Verdicts: action.OpenVerdicts(filepath.Join(dir, "verdicts")), LogLines: s.config.Log.Lines, Trace: s.config.Build.Continue == "auto", Emit: s.options.Emit, Now: s.options.Now, Stage: s.options.Stage,
 	}
 	return nil
 }

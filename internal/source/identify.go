@@ -32,11 +32,11 @@ type Identity struct {
 }
 
 // Identify returns the identities of the element's sources, in order. It reads the files of local
-// and patch sources; it needs no store, no mirror and no network.
-func Identify(ctx context.Context, _ Env, el *project.Element) ([]Identity, error) {
+// and patch sources, unless env.Local stands for them; it needs no store, no mirror and no network.
+func Identify(ctx context.Context, env Env, el *project.Element) ([]Identity, error) {
 	ids := make([]Identity, len(el.Sources))
 	for i, src := range el.Sources {
-		id, err := identify(ctx, el, src)
+		id, err := identify(ctx, env, el, src)
 		if err != nil {
 			return nil, fmt.Errorf("identify %s: %w", describe(el, src), err)
 		}
@@ -45,12 +45,12 @@ func Identify(ctx context.Context, _ Env, el *project.Element) ([]Identity, erro
 	return ids, nil
 }
 
-func identify(ctx context.Context, el *project.Element, src project.Source) (Identity, error) {
+func identify(ctx context.Context, env Env, el *project.Element, src project.Source) (Identity, error) {
 	id := Identity{Kind: src.Kind, Directory: src.Directory, Resolved: true}
 	var err error
 	switch src.Kind {
 	case "local":
-		err = identifyLocal(ctx, el, src, &id)
+		err = identifyLocal(ctx, env, el, src, &id)
 	case "patch":
 		id.Key, err = patchKey(el, src)
 	case "tar":
@@ -68,7 +68,7 @@ func identify(ctx context.Context, el *project.Element, src project.Source) (Ide
 }
 
 // identifyLocal names a folder or file by the hash of the tree that it is staged as.
-func identifyLocal(ctx context.Context, el *project.Element, src project.Source, id *Identity) error {
+func identifyLocal(ctx context.Context, env Env, el *project.Element, src project.Source, id *Identity) error {
 	name, err := src.Config.Str("path")
 	if err != nil {
 		return err
@@ -77,6 +77,13 @@ func identifyLocal(ctx context.Context, el *project.Element, src project.Source,
 	if file == filepath.Clean(el.Project.Dir) {
 		id.Resolved, id.InPlace = false, true
 		return nil
+	}
+	if env.Local != nil {
+		root, err := env.Local(ctx, el, src)
+		id.Key = root.Hash()
+		if !errors.Is(err, ErrAsItIs) {
+			return err
+		}
 	}
 	info, err := os.Stat(file)
 	if err != nil {

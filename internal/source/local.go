@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -76,7 +77,9 @@ func (l local) inPlace() bool {
 func (l local) stage(ctx context.Context, _ digest.Digest) (layer, error) {
 	if l.env.Local != nil {
 		root, err := l.env.Local(ctx, l.el, l.src)
-		return layer{root: root}, err
+		if !errors.Is(err, ErrAsItIs) {
+			return layer{root: root}, err
+		}
 	}
 	if l.inPlace() {
 		if l.env.InPlace == nil {

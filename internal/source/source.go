@@ -28,6 +28,8 @@ var (
 	ErrNoTool = errors.New("program not found")
 	// ErrUnsupported is returned for a kind, or a use of one, that is not implemented.
 	ErrUnsupported = errors.New("not supported")
+	// ErrAsItIs is Env.Local's answer for a source that nothing stands for.
+	ErrAsItIs = errors.New("read as it is")
 )
 
 // Env is what sources are fetched with and staged to. It is not changed.
@@ -46,7 +48,7 @@ type Env struct {
 	// (rule 7). When it is nil such a source is an error.
 	InPlace func(ctx context.Context, el *project.Element, src project.Source) (digest.Digest, error)
 	// Local returns the tree that stands for what a local source's file or folder holds, such as
-	// another commit's. nil: they are read as they are.
+	// another commit's. nil, and ErrAsItIs from it: they are read as they are.
 	Local  func(ctx context.Context, el *project.Element, src project.Source) (digest.Digest, error)
 	Limits Limits
 	// Jobs is how many elements Fetch works on at the same time; 0 is defaultJobs.
