@@ -42,20 +42,26 @@ const (
 	shebang  = "#!/bin/sh\n"
 )
 
+// find sets git_bst to program or, where it is gone, to the git-bst in the search path; there tells
+// whether that can be run; start runs it behind, with nothing of git's open.
+func find(program string) string {
+	return fmt.Sprintf("git_bst=%s; [ -x \"$git_bst\" ] || git_bst=git-bst", quote(program))
+}
+
+const there = `command -v "$git_bst" >/dev/null 2>&1`
+
+func start(hook string) string {
+	return fmt.Sprintf("\"$git_bst\" __hook %s \"$@\" </dev/null >/dev/null 2>&1 &", hook)
+}
+
 // Block returns the lines for one hook that start program, an absolute path; where it is gone, the
 // git-bst in the search path.
 func Block(hook, program string) string {
-	var b strings.Builder
-	fmt.Fprintln(&b, beginMark)
-	run := fmt.Sprintf("\"$git_bst\" __hook %s \"$@\" </dev/null >/dev/null 2>&1 &", hook)
-	start := fmt.Sprintf("git_bst=%s; [ -x \"$git_bst\" ] || git_bst=git-bst\n\tif command -v \"$git_bst\" >/dev/null 2>&1; then %s fi", quote(program), run)
+	guard := ":"
 	if hook == ReferenceTransaction {
-		fmt.Fprintf(&b, "if [ \"${1:-}\" = committed ]; then\n\t%s\nfi\n", start)
-	} else {
-		fmt.Fprintf(&b, "if :; then\n\t%s\nfi\n", start)
+		guard = `[ "${1:-}" = committed ]`
 	}
-	fmt.Fprintln(&b, endMark)
-	return b.String()
+	return fmt.Sprintf("%s\nif %s; then\n\t%s\n\tif %s; then %s fi\nfi\n%s\n", beginMark, guard, find(program), there, start(hook), endMark)
 }
 
 // quote makes a word of the shell's.
@@ -68,7 +74,7 @@ func Insert(file []byte, hook, program string) ([]byte, error) {
 	if file == nil {
 		return []byte(shebang + madeMark + "\n" + Block(hook, program)), nil
 	}
-	begin, end, err := find(file)
+	begin, end, err := blockOf(file)
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +91,7 @@ func Insert(file []byte, hook, program string) ([]byte, error) {
 // Remove returns a hook's file without the block; nil where the file was made for it and holds
 // nothing else. Without a block it is as it was. ErrDamagedBlock.
 func Remove(file []byte) ([]byte, error) {
-	begin, end, err := find(file)
+	begin, end, err := blockOf(file)
 	if err != nil || begin < 0 {
 		return file, err
 	}
@@ -98,12 +104,12 @@ func Remove(file []byte) ([]byte, error) {
 
 // Has reports whether a hook's file has the block. ErrDamagedBlock.
 func Has(file []byte) (bool, error) {
-	begin, _, err := find(file)
+	begin, _, err := blockOf(file)
 	return begin >= 0, err
 }
 
-// find returns where the block begins and ends; -1 without one.
-func find(file []byte) (begin, end int, err error) {
+// blockOf returns where the block begins and ends; -1 without one.
+func blockOf(file []byte) (begin, end int, err error) {
 	begin, last := lineAt(file, beginMark), lineAt(file, endMark)
 	switch {
 	case begin < 0 && last < 0:

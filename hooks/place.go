@@ -60,14 +60,18 @@ func (p Place) Folder(ctx context.Context) (string, error) {
 
 // State is what is known of one hook.
 type State struct {
-	Hook      string
-	File      string // absolute
+	Hook string
+	File string // absolute
+	// Key is the section of git's configuration that names our hook, for a git that reads it.
+	Key       string
 	Installed bool
-	Program   string // that the block starts; "" without one
+	Program   string // that it starts; "" where it is not installed
 	// Runs reports whether git runs the file: it is there and executable.
 	Runs bool
 	// Why says what is in the way of installing; nil when nothing is.
 	Why error
+
+	block bool // the file has one
 }
 
 // Look returns the state of each hook of these names.
@@ -76,30 +80,49 @@ func (p Place) Look(ctx context.Context, names []string) ([]State, error) {
 	if err != nil {
 		return nil, err
 	}
+	configured, err := p.configured(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var states []State
 	for _, name := range names {
-		state := State{Hook: name, File: filepath.Join(folder, name)}
-		file, info, err := readHook(state.File)
-		switch {
-		case err != nil:
-			state.Why = err
-		case file != nil:
-			state.Runs = info.Mode()&0o111 != 0
-			if state.Installed, err = Has(file); err != nil {
-				state.Why = err
-			} else if state.Installed {
-				state.Program = programOf(file)
+		state := p.lookAtFile(ctx, State{Hook: name, File: filepath.Join(folder, name)})
+		if configured {
+			command, err := p.readCommand(ctx, name)
+			if err != nil {
+				return nil, err
 			}
-		}
-		if state.Why == nil {
-			state.Why = p.obstacle(ctx, state, file)
+			state.Key, state.Why = configKey(name), nil
+			if command != "" {
+				state.Installed, state.Program = true, programOf([]byte(command))
+			}
 		}
 		states = append(states, state)
 	}
 	return states, nil
 }
 
-// programOf returns the program that a file's block starts.
+// lookAtFile fills in what the hook's file says.
+func (p Place) lookAtFile(ctx context.Context, state State) State {
+	file, info, err := readHook(state.File)
+	switch {
+	case err != nil:
+		state.Why = err
+	case file != nil:
+		state.Runs = info.Mode()&0o111 != 0
+		if state.block, err = Has(file); err != nil {
+			state.Why = err
+		} else if state.block {
+			state.Installed, state.Program = true, programOf(file)
+		}
+	}
+	if state.Why == nil {
+		state.Why = p.obstacle(ctx, state, file)
+	}
+	return state
+}
+
+// programOf returns the program that a block or a command starts.
 func programOf(file []byte) string {
 	_, rest, _ := bytes.Cut(file, []byte("git_bst='"))
 	program, _, _ := bytes.Cut(rest, []byte("'; ["))
@@ -158,9 +181,9 @@ type Options struct {
 	Shared, Visible bool
 }
 
-// Install puts our block into the hooks of these names, and takes it out of the others of Names. It
-// changes nothing when one of them can't have it; the error then wraps that state's Why, and a hint
-// says what to do.
+// Install makes git run our hooks of these names, and none of the others of Names: by its
+// configuration where it reads that, else by our block in its files. It changes nothing when one of
+// them can't have it; the error then wraps that state's Why, and a hint says what to do.
 func (p Place) Install(ctx context.Context, names []string, options Options) error {
 	states, err := p.Look(ctx, names)
 	if err != nil {
@@ -172,7 +195,12 @@ func (p Place) Install(ctx context.Context, names []string, options Options) err
 		}
 	}
 	for _, state := range states {
-		if err := put(state, options.Program); err != nil {
+		if state.Key != "" {
+			err = errors.Join(p.configure(ctx, state.Hook, options.Program), takeOutIf(state.block, state.File))
+		} else {
+			err = errors.Join(put(state, options.Program), p.unconfigure(ctx, state.Hook))
+		}
+		if err != nil {
 			return fmt.Errorf("install the hook %s: %w", state.Hook, err)
 		}
 	}
@@ -218,19 +246,26 @@ func put(state State, program string) error {
 	return fsx.WriteFile(state.File, with, mode)
 }
 
-// Uninstall takes our blocks out of the hooks of these names; every byte that is not ours stays. A
-// file that was made for the block goes.
+// Uninstall takes what is ours out of the hooks of these names; every byte that is not ours stays. A
+// file that was made for our block goes.
 func (p Place) Uninstall(ctx context.Context, names []string) error {
 	folder, err := p.Folder(ctx)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := takeOut(filepath.Join(folder, name)); err != nil {
+		if err := errors.Join(takeOut(filepath.Join(folder, name)), p.unconfigure(ctx, name)); err != nil {
 			return fmt.Errorf("take out the hook %s: %w", name, err)
 		}
 	}
 	return nil
+}
+
+func takeOutIf(there bool, path string) error {
+	if !there {
+		return nil
+	}
+	return takeOut(path)
 }
 
 func takeOut(path string) error {

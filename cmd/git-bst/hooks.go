@@ -26,7 +26,7 @@ func hooksCommand() command {
 	}
 	return command{
 		name: "hooks", help: "build in the background when git makes a commit",
-		about: "Installs hooks of git's beside those that are there: after a commit, merge, checkout, amend or rebase, what is new is built in the background, " +
+		about: "Installs hooks of git's beside those that are there, in git's configuration from git 2.54 on, else in the hooks' files: after a commit, merge, checkout, amend or rebase, what is new is built in the background, " +
 			"at low priority. No git command waits for it, fails or prints anything because of it. Nothing depends on it: every command derives its answers from content.\n\n" +
 			"What is done is up to the settings hooks.policy (build, promote, map or off) and hooks.branches. One build runs at a time in a repository; " +
 			"a newer commit of the same work tree takes its place, and during a rebase the end is waited for.",
@@ -156,6 +156,7 @@ type hooksWanted = hooks.Wanted
 type hookInfo struct {
 	Hook      string `json:"hook"`
 	File      string `json:"file"`
+	Key       string `json:"key,omitempty"` // of git's configuration, where git reads hooks from there
 	Installed bool   `json:"installed"`
 	Program   string `json:"program,omitempty"`
 	Obstacle  string `json:"obstacle,omitempty"`
@@ -178,7 +179,7 @@ func (a *app) showHooks(cc *cli.Context, place hooks.Place) error {
 		info.Running = board.Running
 	}
 	for _, state := range states {
-		one := hookInfo{Hook: state.Hook, File: state.File, Installed: state.Installed, Program: state.Program}
+		one := hookInfo{Hook: state.Hook, File: state.File, Key: state.Key, Installed: state.Installed, Program: state.Program}
 		if state.Why != nil {
 			one.Obstacle = state.Why.Error()
 		}
@@ -195,6 +196,8 @@ func (a *app) printHooks(info hooksInfo) {
 	for _, one := range info.Hooks {
 		state := "not installed"
 		switch {
+		case one.Installed && one.Key != "":
+			state = "installed in git's configuration as " + one.Key
 		case one.Installed:
 			state = "installed in " + one.File
 		case one.Obstacle != "":
