@@ -23,23 +23,27 @@ import (
 // plain is the plain tool in one folder: the element's own commands, edit by edit, with nothing of
 // ours but the sandbox that puts the folder where the build had it.
 type plain struct {
-	f      *fuzz
-	dir    string // build and install lie below it
-	inputs struct {
-		Base struct {
-			Layout struct {
-				BuildRoot   string `json:"build-root"`
-				InstallRoot string `json:"install-root"`
-				WorkDir     string `json:"work-dir"`
-			}
-		}
-		Phases []struct {
-			Name        string
-			Commands    []string
-			Environment map[string]string
+	f        *fuzz
+	dir      string // build and install lie below it
+	inputs   plainInputs
+	compiler string // the folder whose programs stand in for compilers; "" for none
+	log      bytes.Buffer
+}
+
+// plainInputs are the element's commands.
+type plainInputs struct {
+	Base struct {
+		Layout struct {
+			BuildRoot   string `json:"build-root"`
+			InstallRoot string `json:"install-root"`
+			WorkDir     string `json:"work-dir"`
 		}
 	}
-	log bytes.Buffer
+	Phases []struct {
+		Name        string
+		Commands    []string
+		Environment map[string]string
+	}
 }
 
 // toolShows reports whether the plain tool, in one tree in place with the same edits and content
@@ -64,9 +68,10 @@ func (f *fuzz) toolShows(got came) (shown bool, why string) {
 			if err := p.first(tree); err != nil {
 				return false, err.Error()
 			}
+			p.run("configure", "build", "install", "strip")
 			continue
 		}
-		if err := p.edit(f.sources[history[i-1].ID], tree); err != nil {
+		if _, err := p.edit(f.sources[history[i-1].ID], tree); err != nil {
 			return false, err.Error()
 		}
 		built = p.run("build", "install", "strip")
@@ -118,10 +123,13 @@ func (p *plain) setUp(rec record.Record) error {
 	if err != nil {
 		return err
 	}
+	p.inputs = plainInputs{}
 	return json.Unmarshal(data, &p.inputs)
 }
 
-// first builds a source from nothing, all its files with one old time.
+var sourceTime = time.Unix(build.SourceTime, 0)
+
+// first stages a source, all its files with one old time.
 func (p *plain) first(tree string) error {
 	if err := os.RemoveAll(p.dir); err != nil {
 		return err
@@ -132,40 +140,33 @@ func (p *plain) first(tree string) error {
 	if err := p.write(tree, "."); err != nil {
 		return err
 	}
-	before := time.Unix(build.SourceTime, 0)
-	err := filepath.WalkDir(p.path("build"), func(path string, entry fs.DirEntry, err error) error {
+	return filepath.WalkDir(p.path("build"), func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
-		return os.Chtimes(path, before, before)
+		return os.Chtimes(path, sourceTime, sourceTime)
 	})
-	if err != nil {
-		return err
-	}
-	p.run("configure", "build", "install", "strip")
-	return nil
 }
 
-// edit brings the folder from one source to another as an editor does.
-func (p *plain) edit(from, to string) error {
+// edit brings the folder from one source to another as an editor does, and returns what it wrote.
+func (p *plain) edit(from, to string) (names []string, err error) {
 	changed := p.f.git("diff-tree", "-r", "--no-renames", "--name-status", from, to)
-	var names []string
 	for line := range strings.Lines(changed) {
 		status, name, _ := strings.Cut(strings.TrimSpace(line), "\t")
 		switch {
 		case slices.Contains(own[:3], name):
 		case status == "D":
 			if err := os.RemoveAll(p.path("build/" + name)); err != nil {
-				return err
+				return nil, err
 			}
 		default:
 			names = append(names, name)
 		}
 	}
 	if len(names) == 0 {
-		return nil
+		return nil, nil
 	}
-	return p.write(to, names...)
+	return names, p.write(to, names...)
 }
 
 // write writes files of a source with the present time.
@@ -189,19 +190,30 @@ func (p *plain) run(names ...string) bool {
 	if os.RemoveAll(p.path("install")) != nil || os.MkdirAll(p.path("install"), 0o755) != nil {
 		return false
 	}
+	jobs := "-j2"
+	if p.f.project.kind == "meson" {
+		jobs = "2" // its kind's commands write -j themselves
+	}
 	layout := p.inputs.Base.Layout
+	binds := []sandbox.Bind{{Source: p.path("build"), Target: layout.BuildRoot, Writable: true}, {Source: p.path("install"), Target: layout.InstallRoot, Writable: true}}
+	if p.compiler != "" {
+		binds = append(binds, sandbox.Bind{Source: p.compiler, Target: compilerDir, Writable: true})
+	}
 	for _, phase := range p.inputs.Phases {
 		if !slices.Contains(names, phase.Name) {
 			continue
 		}
-		environ := []string{"PWD=" + layout.WorkDir, "MAKEFLAGS=-j2"}
+		environ := []string{"PWD=" + layout.WorkDir, "MAKEFLAGS=-j2", "JOBS=" + jobs} // these are no part of the recipe
 		for name, value := range phase.Environment {
+			if name == "PATH" && p.compiler != "" {
+				value = compilerDir + ":" + value
+			}
 			environ = append(environ, name+"="+value)
 		}
 		for _, command := range phase.Commands {
 			result, err := sandbox.Run(p.f.Context(), sandbox.Spec{
 				Args: []string{"sh", "-c", "-e", command}, Env: environ, Dir: layout.WorkDir, Stdout: &p.log, Stderr: &p.log,
-				Binds: []sandbox.Bind{{Source: p.path("build"), Target: layout.BuildRoot, Writable: true}, {Source: p.path("install"), Target: layout.InstallRoot, Writable: true}},
+				Binds: binds,
 			})
 			if err != nil {
 				p.f.Fatal(err)

@@ -41,22 +41,26 @@ func TestFuzzEdits(t *testing.T) {
 	for _, project := range chosen {
 		shares += project.share
 	}
-	for _, project := range chosen {
-		t.Run(project.name, func(t *testing.T) {
-			t.Parallel()
-			for _, program := range project.needs {
-				if _, err := exec.LookPath(program); err != nil {
-					t.Fatalf("%s is not installed: scripts/peers installs it", program)
+	var all fuzzTotal
+	t.Run("projects", func(t *testing.T) {
+		for _, project := range chosen {
+			t.Run(project.name, func(t *testing.T) {
+				t.Parallel()
+				for _, program := range project.needs {
+					if _, err := exec.LookPath(program); err != nil {
+						t.Fatalf("%s is not installed: scripts/peers installs it", program)
+					}
 				}
-			}
-			f := newFuzz(t, project, seed)
-			mine := (steps*project.share + shares - 1) / shares
-			for step := range mine {
-				f.once(step)
-			}
-			f.tell(mine)
-		})
-	}
+				f := newFuzz(t, project, seed)
+				defer func() { all.add(t, fmt.Sprintf("%s, seed %d", project.name, seed), f.counts) }()
+				for step := range (steps*project.share + shares - 1) / shares {
+					f.once(step)
+				}
+			})
+		}
+	})
+	all.counts.tell(t, fmt.Sprintf("all, seed %d", seed))
+	all.counts.judge(t)
 }
 
 // fuzz is a project that is edited at random.
@@ -66,32 +70,29 @@ type fuzz struct {
 	seed    int
 	more    []string // kinds of edit that come more often
 	random  *rand.Rand
-	n       int               // of the edit, so that no two are equal
-	good    []string          // commits that can be built
-	broken  string            // the file that does not compile, if any
-	failed  int               // steps since the last that could be built
-	cleans  map[string]came   // of clean builds, by git's name of the work tree
+	n       int             // of the edit, so that no two are equal
+	good    []string        // commits that can be built
+	broken  string          // the file that does not compile, if any
+	failed  int             // steps since the last that could be built
+	cleans  map[string]came // of clean builds, by git's name of the work tree
+	known   *reference
 	sources map[string]string // git's names of the work trees that records are of
 	counts  fuzzCounts
-}
-
-// fuzzCounts counts steps by what became of them.
-type fuzzCounts struct {
-	all, c, source map[string]int // by verdict: of all, of C files' content only, of the source
-	ours, tool     int            // wrong results: ours; the plain tool's too, and found by verify
-	cleans         int
 }
 
 func newFuzz(t *testing.T, project fuzzProject, seed int) *fuzz {
 	t.Helper()
 	f := &fuzz{edited: newEdited(t), project: project, seed: seed, more: strings.Split(os.Getenv(fuzzMore), ","), random: rand.New(rand.NewPCG(uint64(seed), 1)), cleans: map[string]came{}, sources: map[string]string{}}
-	f.counts = fuzzCounts{all: map[string]int{}, c: map[string]int{}, source: map[string]int{}}
+	f.counts = newFuzzCounts()
 	for name, text := range project.files {
 		f.write(name, text)
 	}
 	if project.files == nil {
 		if err := os.CopyFS(f.repo, os.DirFS(filepath.Join(os.Getenv(fuzzSources), project.name))); err != nil {
 			t.Fatal(err)
+		}
+		for _, folder := range project.leave {
+			f.remove(folder)
 		}
 	}
 	if project.prepare != nil {
@@ -102,9 +103,10 @@ func newFuzz(t *testing.T, project fuzzProject, seed int) *fuzz {
 		"plugins:\n- origin: pip\n  package-name: buildstream-plugins\n  elements: [make, cmake, meson, autotools]\n")
 	f.write(".git-bst.toml", "[project]\nelement = \"p.bst\"\n[build]\nroot = \"host\"\n")
 	f.commitAll("base")
+	f.known = newReference(f)
 	tree := f.tree()
 	got := f.attempt("continued", "auto")
-	if got.failed || got.files != f.cleanOf(tree).files {
+	if got.failed || got.files != f.cleanOf(tree, got.record).files {
 		t.Fatalf("the first build: failed=%t\n%s", got.failed, got.output)
 	}
 	f.sources[got.record] = tree
@@ -120,12 +122,14 @@ func (f *fuzz) once(step int) {
 	began := time.Now()
 	got := f.attempt("continued", "auto")
 	took := time.Since(began)
-	if got.record != "" {
+	if f.sources[got.record] == "" {
 		f.sources[got.record] = tree
 	}
-	f.count(names, got.verdict)
-	f.Logf("%4d %-34s %-16s %-22s failed=%-5t %6dms %s", step, strings.Join(names, ", "), got.verdict, got.code, got.failed, took.Milliseconds(), got.reason)
-	if differs := f.against(got, f.cleanOf(tree)); differs != "" {
+	f.counts.add(names, got.verdict)
+	began = time.Now()
+	want := f.cleanOf(tree, got.record)
+	f.Logf("%4d %-34s %-16s %-22s failed=%-5t %5d+%dms %s", step, strings.Join(names, ", "), got.verdict, got.code, got.failed, took.Milliseconds(), time.Since(began).Milliseconds(), got.reason)
+	if differs := f.against(got, want); differs != "" {
 		f.wrong(step, names, got, differs)
 	} else if !got.failed && f.random.IntN(verifyOneOf) == 0 {
 		if code, stdout, stderr := f.run("continued", "auto", "verify"); code != exitDone {
@@ -150,7 +154,7 @@ func (f *fuzz) wrong(step int, names []string, got came, differs string) {
 	f.counts.tool++
 	f.Logf("%s\nthe plain tool shows it too: %s", about, why)
 	code, stdout, stderr := f.run("continued", "auto", "verify")
-	if again := f.attempt("continued", "auto"); code == exitDone || again.failed != f.cleanOf(f.tree()).failed || again.files != f.cleanOf(f.tree()).files {
+	if again := f.attempt("continued", "auto"); code == exitDone || again.failed != f.cleans[f.tree()].failed || again.files != f.cleans[f.tree()].files {
 		f.counts.ours++
 		f.Errorf("%s\ngit-bst verify did not mend it: exit code %d\n%s%s", about, code, stdout, stderr)
 	}
@@ -158,43 +162,6 @@ func (f *fuzz) wrong(step int, names []string, got came, differs string) {
 
 // verifyOneOf is among how many right results one is verified: that must find them right.
 const verifyOneOf = 50
-
-func (f *fuzz) count(names []string, verdict string) {
-	f.counts.all[verdict]++
-	interrupted := slices.Contains(names, interruptedStep)
-	least := editsElse
-	onlyC := !interrupted
-	for _, name := range names {
-		if name == interruptedStep || name == lateStep {
-			continue
-		}
-		kind := kindOfEdit(name)
-		least, onlyC = min(least, kind), onlyC && kind == editsC
-	}
-	if onlyC {
-		f.counts.c[verdict]++
-	}
-	if least < editsElse {
-		f.counts.source[verdict]++
-	}
-}
-
-// tell prints what all steps came to.
-func (f *fuzz) tell(steps int) {
-	share := func(counts map[string]int) string {
-		total := 0
-		for verdict, n := range counts {
-			if verdict != "skip" && verdict != "promote" { // built before, with the same content: nothing was to be decided
-				total += n
-			}
-		}
-		return fmt.Sprintf("%d of %d (%d %%) %v", counts["continue"]+counts["same"], total, (counts["continue"]+counts["same"])*100/max(total, 1), counts)
-	}
-	f.Logf("total %s, seed %d: %d steps, wrong: %d ours, %d the plain tool's too; %d clean builds; verdicts %v", f.project.name, f.seed, steps,
-		f.counts.ours, f.counts.tool, f.counts.cleans, f.counts.all)
-	f.Logf("total %s, seed %d: only C files' content: continued or same %s", f.project.name, f.seed, share(f.counts.c))
-	f.Logf("total %s, seed %d: source edits: continued or same %s", f.project.name, f.seed, share(f.counts.source))
-}
 
 // attempt builds and finds what came of it in the cache.
 func (f *fuzz) attempt(cache, policy string, args ...string) came {
@@ -232,23 +199,45 @@ func (f *fuzz) newest(cache string) (record.Record, error) {
 // store is the folder of a cache.
 func (f *fuzz) store(cache string) string { return filepath.Join(f.dir, cache, "git-bst") }
 
-// cleansKept is how many clean builds share a cache: they learn nothing from each other.
-const cleansKept = 25
+// realOneOf is among how many references one is compared with a clean build of ours; all that differ from what was
+// continued are.
+const realOneOf = 20
 
-// cleanOf builds the work tree with nothing to stand on, once for each content. tree is its name.
-func (f *fuzz) cleanOf(tree string) came {
+// cleanOf makes what a clean build of the work tree makes, once for each content. tree is its name, id a
+// record that has its commands.
+func (f *fuzz) cleanOf(tree, id string) came {
 	f.Helper()
 	if known, ok := f.cleans[tree]; ok {
 		return known
 	}
+	rec, err := record.Open(filepath.Join(f.store("continued"), "records")).Get(f.Context(), id)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.cleans[tree] = f.known.of(tree, rec)
+	if len(f.cleans)%realOneOf == 1 {
+		f.confirm(f.cleans[tree])
+	}
+	return f.cleans[tree]
+}
+
+// cleansKept is how many clean builds share a cache: they learn nothing from each other.
+const cleansKept = 25
+
+// confirm compares a reference with a clean build of the work tree, and returns that.
+func (f *fuzz) confirm(known came) came {
+	f.Helper()
 	if f.counts.cleans%cleansKept == 0 {
 		if err := os.RemoveAll(filepath.Join(f.dir, "clean")); err != nil {
 			f.Fatal(err)
 		}
 	}
 	f.counts.cleans++
-	f.cleans[tree] = f.attempt("clean", "never", "--clean")
-	return f.cleans[tree]
+	clean := f.attempt("clean", "never", "--clean")
+	if clean.failed != known.failed || clean.files != known.files {
+		f.Errorf("the reference is wrong: failed=%t %s, a clean build: failed=%t %s\n%s\n%s", known.failed, known.files, clean.failed, clean.files, known.output, clean.output)
+	}
+	return clean
 }
 
 // tree is git's name of the work tree with all that is in it.
@@ -275,13 +264,15 @@ func (f *fuzz) against(got, want came) string {
 	switch {
 	case got.failed && want.failed || !got.failed && !want.failed && got.files == want.files:
 		return ""
+	}
+	clean := f.confirm(want)
+	switch {
+	case got.failed == clean.failed && got.files == clean.files:
+		return ""
 	case got.failed:
 		return "it failed, a clean build does not:\n" + got.output
-	case want.failed:
-		return "it is built, a clean build fails:\n" + want.output
-	}
-	if f.attempt("clean", "never", "--clean").files != want.files {
-		return "two clean builds differ: the project is not reproducible"
+	case clean.failed:
+		return "it is built, a clean build fails:\n" + clean.output
 	}
 	return f.difference()
 }
@@ -335,7 +326,7 @@ func (f *fuzz) interrupt() string {
 	cmd.Dir = f.repo
 	cmd.Env = append(slices.Concat(f.environ, f.settings("continued", "auto")), killPlan+"=never 0 0s "+filepath.Join(f.dir, "stage"))
 	signal := []os.Signal{syscall.SIGINT, syscall.SIGTERM}[f.random.IntN(2)]
-	after := time.Duration(f.random.IntN(3000)) * time.Millisecond
+	after := time.Duration(f.random.IntN(1500)) * time.Millisecond
 	tree := f.tree()
 	if err := cmd.Start(); err != nil {
 		f.Fatal(err)
