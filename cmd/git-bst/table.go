@@ -45,6 +45,7 @@ func commands() []command {
 		recordsCommand(),
 		shellCommand(),
 		testCommand(),
+		bisectCommand(),
 		ideCommand(),
 		workspaceCommand(),
 		artifactCommand(),

@@ -190,6 +190,9 @@ func (t *trial) test(ctx context.Context, commit commitLine) (TestRow, error) {
 		if what, err = t.build(ctx, commit, &row); err != nil || row.Judged != "" {
 			return row, err
 		}
+		if t.recall(what, &row) {
+			return row, nil
+		}
 	}
 	return row, t.run(ctx, what, &row)
 }
@@ -218,13 +221,24 @@ func (t *trial) look(ctx context.Context, commit commitLine) (TestRow, subject, 
 		row.Judged, row.Known, row.Why = t.Unbuilt, true, row.Step.Reason.Text
 		return row, what, nil
 	}
-	if err := what.furnish(ctx, t, &row); err != nil || what.key == "" || t.Again {
-		return row, what, t.at(commit, err)
+	err = what.furnish(ctx, t, &row)
+	if err == nil {
+		t.recall(what, &row)
 	}
-	if verdict, err := t.session.env.Verdicts.Get(what.key); err == nil { // a damaged one is none: it is tested again
-		row.Judged, row.ExitCode, row.Known, row.Testing = judge(verdict.ExitCode), verdict.ExitCode, true, verdict.Duration
+	return row, what, t.at(commit, err)
+}
+
+// recall takes the verdict that is known of what is tested, and reports whether one is.
+func (t *trial) recall(what subject, row *TestRow) bool {
+	if what.key == "" || t.Again {
+		return false
 	}
-	return row, what, nil
+	verdict, err := t.session.env.Verdicts.Get(what.key)
+	if err != nil { // a damaged one is none: it is tested again
+		return false
+	}
+	row.Judged, row.ExitCode, row.Known, row.Testing = judge(verdict.ExitCode), verdict.ExitCode, true, verdict.Duration
+	return true
 }
 
 func (t *trial) at(commit commitLine, err error) error {
