@@ -18,6 +18,7 @@ import (
 	"github.com/git-bst/git-bst/hooks"
 	"github.com/git-bst/git-bst/internal/flow"
 	"github.com/git-bst/git-bst/internal/plan"
+	"github.com/git-bst/git-bst/internal/ui"
 )
 
 // hookCommand is what the blocks in git's hooks start, in the background. It never fails: there is
@@ -126,11 +127,13 @@ func (a *app) builder(cc *cli.Context, place hooks.Place, queue hooks.Queue) hoo
 		return strings.TrimSpace(string(out)), err
 	}
 	builder.Build = func(ctx context.Context, want hooks.Wanted) (string, error) {
-		fmt.Fprintf(a.stderr, "git-bst: %s %s of %s in %s\n", a.now().Format(time.RFC3339), want.Hook, brief(want.Commit), want.Dir)
+		fmt.Fprintf(a.stderr, "%s%s in %s, as of %s, %s\n", hooks.BeginMark, brief(want.Commit), want.Dir, want.Hook, a.now().Format(time.RFC3339))
 		text, err := a.buildWanted(cc, ctx, place, want)
 		if err != nil && ctx.Err() == nil {
 			a.printError(err, exitError)
-			a.notify(ctx, want, err)
+			a.notify(ctx, queue, want, err)
+		} else if err == nil {
+			_ = queue.Untell()
 		}
 		return text, err
 	}
@@ -181,19 +184,30 @@ func (a *app) buildWanted(cc *cli.Context, ctx context.Context, place hooks.Plac
 	return summaryText(summaryOf(report)), nil
 }
 
-// notify tells the user's desktop, where there is one, that a background build failed. `git bst
-// status` and `git bst hooks status` tell it too.
-func (a *app) notify(ctx context.Context, want hooks.Wanted, failure error) {
+// notify tells the user that a background build failed: the desktop, where there is one, and the next
+// command of ours, with a line. `git bst hooks status` tells it too.
+func (a *app) notify(ctx context.Context, queue hooks.Queue, want hooks.Wanted, failure error) {
+	text, _, _ := strings.Cut(failure.Error(), "\n")
+	_ = queue.Tell(fmt.Sprintf("%s in %s: %s", brief(want.Commit), want.Dir, text))
 	program, err := a.program("notify-send")
 	if err != nil || a.env("DBUS_SESSION_BUS_ADDRESS") == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	text, _, _ := strings.Cut(failure.Error(), "\n")
 	cmd := exec.CommandContext(ctx, program, "--app-name=git-bst", "--", "git bst: "+filepath.Base(want.Dir)+" "+brief(want.Commit), text)
 	cmd.Env = a.environ
 	_ = cmd.Run()
+}
+
+// tellFailure says once that a background build failed.
+func (a *app) tellFailure() {
+	if a.found == nil || a.quiet || a.json || a.env(hookVariable) != "" {
+		return
+	}
+	if line := hooks.OpenQueue(a.found.CommonDir()).Told(); line != "" {
+		a.talk("git-bst: a background build failed: %s; its log: git bst hooks status", ui.Safe(line))
+	}
 }
 
 // hookNiceness leaves the machine to the user: what a background build should not slow down comes

@@ -189,7 +189,31 @@ func (a *app) showHooks(cc *cli.Context, place hooks.Place) error {
 		return writeJSON(a.stdout, info)
 	}
 	a.printHooks(info)
+	a.tellHidden(info.Enabled, states)
 	return nil
+}
+
+// tellHidden says that git no longer runs hooks that were installed.
+func (a *app) tellHidden(enabled bool, states []hooks.State) {
+	for _, state := range states {
+		if enabled && state.Hook == hooks.PostCommit && !state.Installed {
+			a.talk("git-bst: the hooks were installed, but git does not run them now: it looks for %s; to install them there: git bst hooks install", ui.Safe(state.File))
+		}
+	}
+}
+
+// tellHiddenHooks is tellHidden for a command that is not about hooks.
+func (a *app) tellHiddenHooks(ctx context.Context) {
+	if a.found == nil || a.quiet || a.json || !hooks.OpenQueue(a.found.CommonDir()).Enabled() {
+		return
+	}
+	place, err := a.hookPlace(ctx)
+	if err != nil {
+		return
+	}
+	if states, err := place.Look(ctx, []string{hooks.PostCommit}); err == nil {
+		a.tellHidden(true, states)
+	}
 }
 
 func (a *app) printHooks(info hooksInfo) {

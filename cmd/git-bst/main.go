@@ -67,6 +67,7 @@ type machine struct {
 func run(ctx context.Context, m machine) int {
 	a := newApp(m)
 	err := a.results.check(a.cli().RunContext(ctx, m.args))
+	a.tellFailure()
 	code := exitCode(ctx, err)
 	a.printError(err, code)
 	return code

@@ -17,9 +17,12 @@ func statusCommand() command {
 			"dependencies are still to be built is unknown: its key depends on what they come to. With -v, also the phases and all that changed.\n\n" +
 			"Below an element that is built from a work tree with changes, HEAD, the index and the work tree are told apart, each with what a build of it " +
 			"would do; with -v and --json always. Other commits, branches and stash entries: see git bst log.\n\n" +
+			"With --watch nothing is planned: it shows what the builder behind git's hooks does and writes, until nothing is built there any more; " +
+			"the exit code is 2 if the last build failed. See git bst hooks.\n\n" +
 			verdictHelp,
-		examples: []string{"git bst status", "git bst status --json app.bst"},
+		examples: []string{"git bst status", "git bst status --json app.bst", "git bst status --watch"},
 		flags: append(placeFlags(),
+			&cli.BoolFlag{Name: "watch", Usage: "show what is built in the background, until that has ended"},
 			&cli.BoolFlag{Name: "short", Aliases: []string{"s"}, Usage: "leave out what is up to date"},
 		),
 		action: runStatus,
@@ -79,6 +82,9 @@ const verdictHelp = "Verdicts:\n" +
 	"  unknown  a dependency is to be built first, or sources are to be fetched"
 
 func runStatus(a *app, cc *cli.Context) error {
+	if cc.Bool("watch") {
+		return watchHooks(a, cc)
+	}
 	session, err := a.open(cc)
 	if err != nil {
 		return err
@@ -109,6 +115,7 @@ func runStatus(a *app, cc *cli.Context) error {
 			a.printStatusDetails(row)
 		}
 	}
+	a.tellHiddenHooks(cc.Context)
 	return nil
 }
 
