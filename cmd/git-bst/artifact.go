@@ -79,10 +79,14 @@ func listArtifacts(a *app, cc *cli.Context) error {
 func artifactShow() command {
 	return command{
 		name: "show", help: "show what an artifact is and how it was made", args: "[ELEMENT|REF]", max: 1,
-		about:    "Prints an artifact's keys, the digest of its files, its build dependencies and, where the record of its build is here, how it was made.",
-		examples: []string{"git bst artifact show app.bst"},
-		flags:    placeFlags(),
-		action:   showArtifact,
+		about: "Prints an artifact's keys, the digest of its files, its build dependencies and, where the record of its build is here, how it was made.\n\n" +
+			"With --provenance it prints that in the form of in-toto and SLSA, unsigned: the digest of the files, source, recipe, what it was built on, " +
+			"trust and the chain of builds it came of. It has no environment but the recipe's, and no host or user name or path.",
+		examples: []string{"git bst artifact show app.bst", "git bst artifact show --provenance app.bst > app.intoto.json"},
+		flags: append(placeFlags(),
+			&cli.BoolFlag{Name: "provenance", Usage: "print an in-toto statement with SLSA provenance instead, as JSON"},
+		),
+		action: showArtifact,
 	}
 }
 
@@ -106,6 +110,13 @@ func showArtifact(a *app, cc *cli.Context) error {
 		return err
 	}
 	defer session.Close()
+	if cc.Bool("provenance") {
+		statement, err := session.Provenance(cc.Context, cc.Args().First())
+		if err != nil {
+			return err
+		}
+		return writeJSON(a.stdout, statement)
+	}
 	found, err := session.Artifact(cc.Context, cc.Args().First())
 	if err != nil {
 		return err
