@@ -21,10 +21,13 @@ func promoteCommand() command {
 			"It is refused (exit code 4) where the work tree has changes and no revision is named, where the commit can't be fetched from the " +
 			"source's URL, so that nobody else could build it, and where the file has other edits that are not committed. Where nothing in the cache was built of " +
 			"these inputs there is nothing to promote (exit code 3).\n\n" +
-			"What is built on this machine's own system (--root host) stays of use here only.",
+			"In the cache of git bst every result has its name at once (promote.trust). BuildStream's own cache, where there is one on this machine " +
+			"(promote.buildstream), gets a copy of what was built on a sysroot, and built clean, resumed or verified, and so was all that it was built on.",
 		examples: []string{"git bst promote", "git bst promote HEAD~2 lib.bst", "git bst promote --dry-run lib.bst app.bst", "git bst promote --local"},
 		flags: append(placeFlags(),
 			&cli.BoolFlag{Name: "local", Usage: "promote a commit that nobody else can fetch"},
+			&cli.BoolFlag{Name: "deps", Usage: "promote what depends on the elements too, where it was built of the same"},
+			&cli.BoolFlag{Name: "verify", Usage: "build clean beside it what was continued, and promote it if that gives the same"},
 			&cli.BoolFlag{Name: "dry-run", Aliases: []string{"n"}, Usage: "print what would be done, and change nothing"},
 		),
 		action: runPromote,
@@ -32,7 +35,7 @@ func promoteCommand() command {
 }
 
 func runPromote(a *app, cc *cli.Context) error {
-	request := flow.PromoteRequest{Elements: cc.Args().Slice(), Local: cc.Bool("local"), DryRun: cc.Bool("dry-run")}
+	request := flow.PromoteRequest{Elements: cc.Args().Slice(), Local: cc.Bool("local"), Deps: cc.Bool("deps"), Verify: cc.Bool("verify"), DryRun: cc.Bool("dry-run")}
 	if first := cc.Args().First(); first != "" && !strings.HasSuffix(first, ".bst") {
 		request.Revision, request.Elements = first, request.Elements[1:]
 	}
@@ -44,6 +47,14 @@ func runPromote(a *app, cc *cli.Context) error {
 	err = session.Promote(cc.Context, request, func(p flow.Promotion) { found = append(found, p) })
 	done()
 	for _, p := range found {
+		if p.Check != nil {
+			if printErr := a.printVerification(*p.Check); printErr != nil {
+				return printErr
+			}
+		}
+		if p.Key == "" {
+			continue
+		}
 		if printErr := a.printPromotion(p, request.DryRun); printErr != nil {
 			return printErr
 		}
@@ -69,6 +80,8 @@ type promotedInfo struct {
 	How     string `json:"how,omitempty"`
 	Where   string `json:"where,omitempty"`
 	Checked bool   `json:"verified,omitempty"`
+	Private string `json:"private,omitempty"`
+	Shared  string `json:"shared,omitempty"`
 	DryRun  bool   `json:"dry_run,omitempty"`
 }
 
@@ -76,7 +89,7 @@ func (a *app) printPromotion(p flow.Promotion, dry bool) error {
 	if a.json {
 		return writeJSONLine(a.stdout, promotedInfo{Schema: "git-bst.promoted", Version: 1, Element: p.Element, Key: p.Key, Strict: p.Strict,
 			Verdict: string(p.Step.Verdict), Reason: p.Step.Reason.Text, Code: string(p.Step.Reason.Code), Commit: p.Commit, Ref: p.Ref, OldRef: p.OldRef,
-			File: p.File, Record: p.Record, How: string(p.Trust.How), Where: string(p.Trust.Where), Checked: p.Trust.Verified, DryRun: dry})
+			File: p.File, Record: p.Record, How: string(p.Trust.How), Where: string(p.Trust.Where), Checked: p.Trust.Verified, Private: p.Private, Shared: p.Shared, DryRun: dry})
 	}
 	what := "promoted"
 	switch {
@@ -97,8 +110,11 @@ func (a *app) printPromotion(p flow.Promotion, dry bool) error {
 		}
 		fmt.Fprintf(a.stdout, "  %s: ref: %s %s\n", ui.Safe(p.File), ui.Safe(old), ui.Safe(p.Ref))
 	}
-	if p.OnHost {
-		fmt.Fprintln(a.stdout, "  built on this machine's system: it has no name of BuildStream's, and is found here only")
+	if p.Private != "" {
+		fmt.Fprintf(a.stdout, "  for this machine alone: %s\n", ui.Safe(p.Private))
+	}
+	if p.Shared != "" {
+		fmt.Fprintf(a.stdout, "  in BuildStream's cache too: %s\n", ui.Safe(p.Shared))
 	}
 	return nil
 }

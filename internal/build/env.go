@@ -46,7 +46,8 @@ type Env struct {
 	Records   *record.Store
 	Phases    *action.Cache
 	Verdicts  *action.Verdicts
-	Cache     string // the cache folder, absolute; work/, roots/, logs/ and locks/ lie below it
+	Peer      *artifact.Peer // BuildStream's own cache; nil where there is none
+	Cache     string         // the cache folder, absolute; work/, roots/, logs/ and locks/ lie below it
 	Sandbox   sandbox.Kind
 	Timeout   time.Duration // of the build of one element; 0 is none
 	Keep      KeepTrees

@@ -51,7 +51,7 @@ func phasesRun(rec record.Record) int {
 // (rule 34).
 var ErrWithdrawn = errors.New("that result was withdrawn")
 
-// admit refuses what was withdrawn; the job's lock is held (rule 34).
+// admit refuses what was withdrawn, and what came of such; the job's lock is held (rule 34).
 func (e *Env) admit(ctx context.Context, job Job, rec record.Record) error {
 	_, withdrawn, err := e.Records.Withdrawn(ctx, job.Chain.Build, rec.Artifact)
 	if err != nil {
@@ -61,7 +61,29 @@ func (e *Env) admit(ctx context.Context, job Job, rec record.Record) error {
 		err := fmt.Errorf("store the artifact of %s: %w", job.Element, ErrWithdrawn)
 		return hint.Addf(err, "to build it without earlier results: git bst build --clean %s", job.Element)
 	}
+	if rec.Base != "" {
+		base, err := e.Records.Get(ctx, rec.Base)
+		if err == nil {
+			withdrawn, err = e.IsWithdrawn(ctx, base)
+		}
+		if withdrawn && err == nil {
+			return e.overtaken(job, "what it came of")
+		}
+	}
+	for _, dep := range job.Stands {
+		if dep.BuildKey == "" {
+			continue
+		}
+		if _, withdrawn, err := e.Records.Withdrawn(ctx, dep.BuildKey, dep.Artifact); err != nil || withdrawn {
+			return errors.Join(err, e.overtaken(job, dep.Element+", which it was built on,"))
+		}
+	}
 	return nil
+}
+
+func (e *Env) overtaken(job Job, what string) error {
+	err := fmt.Errorf("store the artifact of %s: %s was withdrawn meanwhile: %w", job.Element, what, ErrWithdrawn)
+	return hint.Addf(err, "to build it on what took its place: git bst build %s", job.Element)
 }
 
 // describe makes the artifact's message and puts the blobs that it names.

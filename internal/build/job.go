@@ -26,6 +26,7 @@ type Job struct {
 	Weak    string
 	Meta    artifact.Metadata
 	Deps    []artifact.Dep // build dependencies as an Artifact lists them
+	Stands  []Stand        // the artifacts of the build dependencies
 	Trust   record.Trust   // the least of the build dependencies' (rule 32)
 	// FatalWarnings are the project's choice of which warnings are errors.
 	FatalWarnings []string
@@ -45,6 +46,13 @@ func (j Job) refs(trust record.Trust) []artifact.Ref {
 		return j.Refs
 	}
 	return slices.DeleteFunc(slices.Clone(j.Refs), func(ref artifact.Ref) bool { return ref.Key == j.Weak && j.Weak != j.Strict })
+}
+
+// Stand is an artifact that a build stands on.
+type Stand struct {
+	Element  string
+	BuildKey string // "" where it is not known
+	Artifact digest.Digest
 }
 
 // HostRoot is what a build on the host's system sees of it.

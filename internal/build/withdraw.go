@@ -15,29 +15,39 @@ import (
 
 // Withdraw withdraws an artifact and all that came of it (rule 34): copies under other names, what was
 // continued or resumed from it, and what was built on its files. Each gets a tombstone and loses its
-// references and cached phases. It returns what was withdrawn, the newest last, without the artifact
-// itself where no record tells of it. Hold the job's lock.
+// references and cached phases. What others store meanwhile of it is found too: whoever stores asks for
+// tombstones under the lock of his key, and the search is made again until nothing new is found. It
+// returns what was withdrawn, the newest last, without the artifact itself where no record tells of it.
+// Hold the job's lock.
 func (e *Env) Withdraw(ctx context.Context, job Job, stored artifact.Entry, why record.Reason) ([]record.Record, error) {
-	found, err := e.follow(ctx, job, stored)
-	if err != nil {
-		return nil, fmt.Errorf("withdraw the artifact of %s: %w", job.Element, err)
-	}
 	stone := record.Tombstone{BuildKey: job.Chain.Build, Artifact: stored.Digest, Record: stored.Record, Reason: why, Time: e.Now()}
 	if err := e.bury(ctx, stone, job.Chain.Build); err != nil {
 		return nil, err
 	}
-	for _, rec := range found.records {
-		stone := record.Tombstone{BuildKey: rec.BuildKey, Artifact: rec.Artifact, Record: rec.ID, Reason: why, Time: e.Now()}
-		if err := e.bury(ctx, stone, job.Chain.Build); err != nil {
-			return nil, err
+	var buried []record.Record
+	for more := true; more; {
+		found, err := e.follow(ctx, job, stored)
+		if err != nil {
+			return buried, fmt.Errorf("withdraw the artifact of %s: %w", job.Element, err)
+		}
+		more = false
+		for _, rec := range found.records {
+			if slices.ContainsFunc(buried, func(other record.Record) bool { return other.ID == rec.ID }) {
+				continue
+			}
+			stone := record.Tombstone{BuildKey: rec.BuildKey, Artifact: rec.Artifact, Record: rec.ID, Reason: why, Time: e.Now()}
+			if err := e.bury(ctx, stone, job.Chain.Build); err != nil {
+				return buried, err
+			}
+			buried, more = append(buried, rec), true
+		}
+		for key := range found.phases {
+			if err := e.Phases.Delete(key); err != nil {
+				return buried, err
+			}
 		}
 	}
-	for key := range found.phases {
-		if err := e.Phases.Delete(key); err != nil {
-			return nil, err
-		}
-	}
-	return found.records, nil
+	return buried, nil
 }
 
 // IsWithdrawn reports whether what a record is of was withdrawn, or what it was continued from: then it
@@ -59,7 +69,8 @@ func (e *Env) IsWithdrawn(ctx context.Context, rec record.Record) (bool, error) 
 	}
 }
 
-// bury withdraws one artifact, under the lock of its build key unless that is held already.
+// bury withdraws one artifact, under the lock of its build key unless that is held already: here, and
+// where others see it.
 func (e *Env) bury(ctx context.Context, stone record.Tombstone, held string) error {
 	if stone.BuildKey != held {
 		unlock, err := fsx.Lock(ctx, e.dir("locks", "build-"+stone.BuildKey))
@@ -71,6 +82,10 @@ func (e *Env) bury(ctx context.Context, stone record.Tombstone, held string) err
 	if err := e.Records.Withdraw(ctx, stone); err != nil {
 		return err
 	}
+	var refs []artifact.Ref
+	if rec, err := e.Records.Get(ctx, stone.Record); err == nil && rec.StrictKey != "" {
+		refs = append(refs, artifact.Ref{Project: rec.Project, Element: rec.Element, Key: rec.StrictKey})
+	}
 	listed, err := e.Artifacts.List(ctx)
 	if err != nil {
 		return err
@@ -81,6 +96,15 @@ func (e *Env) bury(ctx context.Context, stone record.Tombstone, held string) err
 			continue
 		}
 		if err := e.Artifacts.Delete(one.Ref); err != nil {
+			return err
+		}
+		refs = append(refs, one.Ref)
+	}
+	for _, ref := range refs {
+		if e.Peer == nil || ref.IsBuild() {
+			continue
+		}
+		if err := e.Peer.Withdraw(ref, stone.Artifact); err != nil {
 			return err
 		}
 	}

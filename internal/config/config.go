@@ -36,6 +36,7 @@ type Config struct {
 	UI      UI
 	Fetch   Fetch
 	Hooks   Hooks
+	Promote Promote
 
 	values  map[string]Value
 	request Request
@@ -94,6 +95,12 @@ type Hooks struct {
 	Policy   string            // build, promote, map or off
 	Branches map[string]string // policies by pattern of the branch
 	Older    string            // drop or last
+}
+
+// Promote is about which results may have BuildStream's own names, and who sees them.
+type Promote struct {
+	Trust       string // any, verified or clean
+	BuildStream string // BuildStream's cache, absolute; "": none
 }
 
 // Value is one setting as it holds, for people.

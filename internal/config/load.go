@@ -90,6 +90,11 @@ func (l *loader) defaults() error {
 		case s.Key == "cache.dir": // no home: it must be set
 			l.config.values[s.Key] = Value{Key: s.Key}
 			continue
+		case s.Key == "promote.buildstream":
+			r.text = "none"
+			if filepath.IsAbs(cache) {
+				r.text = filepath.Join(cache, "buildstream")
+			}
 		}
 		if err := l.put(s.Key, r, Origin{}); err != nil {
 			panic("internal error: default of " + err.Error())

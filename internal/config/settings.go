@@ -85,6 +85,8 @@ func Settings() []Setting {
 		{Key: "project.element", Form: Text, Doc: "What is built when no element is named."},
 		{Key: "project.options", Form: Table, Doc: "The project's options, as with -o NAME=VALUE."},
 		{Key: "project.path", Form: Inside, Doc: "Where project.conf is, from the top of the work tree; by default the nearest at or above the current folder."},
+		{Key: "promote.buildstream", Form: Path, Consent: Asked, Doc: "BuildStream's cache, which git bst promote copies to what others may see, where it is there; by default $XDG_CACHE_HOME/buildstream, and none is no folder."},
+		{Key: "promote.trust", Form: Choice, Default: "any", Choices: []string{"any", "verified", "clean"}, Consent: Asked, Doc: "Which results may have BuildStream's own name here: any; those that are as a clean build's (built clean, resumed or verified); only those of a clean build (or verified by one)."},
 		{Key: "ui.color", Form: Choice, Default: "auto", Choices: []string{"auto", "always", "never"}, Doc: "Whether colours are printed; auto does on a terminal."},
 		{Key: "ui.progress", Form: Choice, Default: "auto", Choices: []string{"auto", "live", "plain"}, Doc: "How progress is printed: a live line for each running element, or plain lines."},
 	}

@@ -103,6 +103,14 @@ func (c *Config) set(s Setting, r raw, home string) error {
 		c.Project.Options = maps.Clone(r.table)
 	case "project.path":
 		return setInside(&c.Project.Path, text)
+	case "promote.buildstream":
+		if text == "none" {
+			c.Promote.BuildStream = ""
+			return nil
+		}
+		return setFolder(&c.Promote.BuildStream, text, home)
+	case "promote.trust":
+		return setChoice(&c.Promote.Trust, text, s)
 	case "ui.color":
 		return setChoice(&c.UI.Color, text, s)
 	case "ui.progress":

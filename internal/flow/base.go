@@ -47,7 +47,7 @@ func (s *Session) base(ctx context.Context, n *node, job build.Job, facts *plan.
 		return nil, nil
 	}
 	records, err := s.env.Records.List(ctx, record.Filter{Project: job.Project, Element: job.Element, Limit: bases}, nil)
-	if err != nil || len(records) == 0 || !mayContinue(n, records[0], facts.Asked) {
+	if err != nil || len(records) == 0 || !s.mayContinue(n, records[0], facts.Asked) {
 		return nil, err
 	}
 	all := s.standings(ctx, records, job)
@@ -75,9 +75,10 @@ func (s *Session) policies() plan.Policies {
 
 // mayContinue reports whether a result on an old tree may have the element's name: where that is
 // BuildStream's (a strict key) only for who works on the element, in its work tree or by trying a
-// failed build again. It carries the trust that it has.
-func mayContinue(n *node, newest record.Record, asked plan.Asked) bool {
-	return n.strict() == "" || n.fromWorkTree() || asked.Retry && newest.Result != record.Success
+// failed build again, and only as the user's promote.trust is "any". It carries the trust that it has.
+func (s *Session) mayContinue(n *node, newest record.Record, asked plan.Asked) bool {
+	mine := n.fromWorkTree() || asked.Retry && newest.Result != record.Success
+	return n.strict() == "" || mine && s.config.Promote.Trust == "any"
 }
 
 // standings lists the earlier builds, the newest first, with how far their sources are from the

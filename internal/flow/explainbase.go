@@ -50,8 +50,12 @@ func (s *Session) explainBases(ctx context.Context, g *graph, n *node, explained
 	if err != nil || len(records) == 0 {
 		return err
 	}
-	if !mayContinue(n, records[0], plan.Asked{}) {
-		explained.Policies = append(explained.Policies, "not continued: it gets BuildStream's own name, and its source is no work tree")
+	if !s.mayContinue(n, records[0], plan.Asked{}) {
+		why := "and its source is no work tree"
+		if trust := s.config.Promote.Trust; trust != "any" {
+			why = "and promote.trust is " + trust
+		}
+		explained.Policies = append(explained.Policies, "not continued: it gets BuildStream's own name, "+why)
 		return nil
 	}
 	all := s.standings(ctx, records, job)

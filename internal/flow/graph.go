@@ -19,6 +19,7 @@ import (
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/project"
 	"github.com/git-bst/git-bst/internal/recipe"
+	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/sandbox"
 	"github.com/git-bst/git-bst/internal/source"
 	"github.com/git-bst/git-bst/keys"
@@ -228,7 +229,25 @@ func (s *Session) cached(ctx context.Context, n *node) (*artifact.Entry, error) 
 	if n.strict() == "" {
 		return nil, nil
 	}
-	return s.artifactAt(ctx, n.ref(n.strict()))
+	entry, err := s.artifactAt(ctx, n.ref(n.strict()))
+	if err != nil || entry == nil || s.config.Promote.Trust == "any" {
+		return entry, err
+	}
+	if rec, err := s.env.Records.Get(ctx, entry.Record); err != nil || !s.trusts(rec.Trust) {
+		return nil, nil // not under that name
+	}
+	return entry, nil
+}
+
+// trusts reports whether a result may have BuildStream's own name here, by the user's word.
+func (s *Session) trusts(trust record.Trust) bool {
+	switch s.config.Promote.Trust {
+	case "verified":
+		return trust.Solid()
+	case "clean":
+		return trust.How == record.Clean
+	}
+	return true
 }
 
 func (s *Session) artifactAt(ctx context.Context, ref artifact.Ref) (*artifact.Entry, error) {

@@ -110,6 +110,9 @@ func (s *Session) stack(g *graph, n *node, job *build.Job) {
 		}
 		listed[name] = true
 		job.Deps = append(job.Deps, artifact.Dep{Project: element.Project.Name, Element: element.Name, Key: g.nodes[element].strict()})
+		if made, err := built.Artifact.Digest(); err == nil {
+			job.Stands = append(job.Stands, build.Stand{Element: element.Name, BuildKey: built.BuildKey, Artifact: made})
+		}
 		job.Trust = record.Least(job.Trust, built.Trust)
 	}
 }

@@ -112,6 +112,7 @@ func (s *Session) lookUp(ctx context.Context, g *graph, n *node, job *build.Job,
 		if err != nil {
 			return err
 		}
+		attempt.Success = attempt.Success && (n.strict() == "" || s.trusts(rec.Trust))
 		facts.Attempts = append(facts.Attempts, attempt)
 	}
 	for _, key := range job.Chain.Phases {

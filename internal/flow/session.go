@@ -151,6 +151,9 @@ func (s *Session) openStores(ctx context.Context) error {
 		Cache: dir, Timeout: s.config.Build.Timeout, Keep: build.KeepTrees(s.config.Cache.KeepBuildTrees),
 		Verdicts: action.OpenVerdicts(filepath.Join(dir, "verdicts")), LogLines: s.config.Log.Lines, Trace: s.config.Build.Continue == "auto", Emit: s.options.Emit, Now: s.options.Now, Stage: s.options.Stage,
 	}
+	if peer, ok := artifact.OpenPeer(s.config.Promote.BuildStream); ok {
+		s.env.Peer = &peer
+	}
 	return nil
 }
 

@@ -152,6 +152,11 @@ func (l *loader) allElements() ([]string, error) {
 	return files, nil
 }
 
+// ElementNames returns the names of all elements of the project.
+func (p *Project) ElementNames() ([]string, error) {
+	return elementFiles(filepath.Join(p.Dir, filepath.FromSlash(p.ElementPath)))
+}
+
 func (l *loader) elementDir() string {
 	return filepath.Join(l.root.dir, filepath.FromSlash(l.project.ElementPath))
 }

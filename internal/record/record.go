@@ -64,8 +64,11 @@ type Trust struct {
 // Public reports whether BuildStream, its cache and servers may see the result under a strict key
 // (rule 33): made in a sysroot, and clean, resumed or verified.
 func (t Trust) Public() bool {
-	return t.Where == Sysroot && (t.Verified || t.How == Clean || t.How == Resumed)
+	return t.Where == Sysroot && t.Solid()
 }
+
+// Solid reports whether the result is as a clean build's: it was built clean, resumed, or verified.
+func (t Trust) Solid() bool { return t.Verified || solid(t) }
 
 // Least returns the lesser trust of a and b, field by field, as rule 32 asks of a chain.
 func Least(a, b Trust) Trust {
