@@ -168,13 +168,21 @@ func (q Queue) Busy() bool {
 	return errors.Is(err, fsx.ErrLocked)
 }
 
-// Enable notes that the repository's owner installed the hooks: a block in a folder that several
-// repositories share does nothing in the others.
-func (q Queue) Enable() error {
+// Enable notes with a token that the repository's owner installed the hooks: a folder of hooks that
+// several repositories share does nothing in the others, and a git directory that came from somebody
+// else, who does not know the token, does nothing at all.
+func (q Queue) Enable(token string) error {
 	if err := q.make(); err != nil {
 		return fmt.Errorf("enable the hooks: %w", err)
 	}
-	return fsx.WriteFile(q.path("enabled"), nil, 0o600)
+	for _, name := range []string{"log", "board.json", "board.lock", "builder.lock", "notice"} { // an archive may bring links and pipes
+		if info, err := os.Lstat(q.path(name)); err == nil && !info.Mode().IsRegular() {
+			if err := os.Remove(q.path(name)); err != nil {
+				return fmt.Errorf("enable the hooks: %w", err)
+			}
+		}
+	}
+	return fsx.WriteFile(q.path("enabled"), []byte(token+"\n"), 0o600)
 }
 
 // Disable takes that back.
@@ -185,11 +193,12 @@ func (q Queue) Disable() error {
 	return nil
 }
 
-// Enabled reports whether the hooks do anything in this repository.
-func (q Queue) Enabled() bool {
-	if fsx.CheckOwnDir(q.dir) != nil {
+// Enabled reports whether the hooks do anything in this repository: they were enabled with this
+// token, which is not empty.
+func (q Queue) Enabled(token string) bool {
+	if token == "" || fsx.CheckOwnDir(q.dir) != nil {
 		return false
 	}
-	_, err := fsx.ReadOwn(q.path("enabled"))
-	return err == nil
+	data, err := fsx.ReadOwn(q.path("enabled"))
+	return err == nil && string(data) == token+"\n"
 }

@@ -60,7 +60,7 @@ func (a *app) runHook(cc *cli.Context, hook string) {
 		return
 	}
 	queue := hooks.OpenQueue(place.Common)
-	if !queue.Enabled() {
+	if !a.hooksEnabled(place.Common) {
 		return
 	}
 	log, err := openHookLog(queue.Log())
@@ -88,7 +88,15 @@ func openHookLog(path string) (*os.File, error) {
 			return nil, err
 		}
 	}
-	return os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		file.Close()
+		return nil, fmt.Errorf("open %s: it is not a regular file", path)
+	}
+	return file, nil
 }
 
 // want puts HEAD's commit on the queue, if the policy of its branch wants it.
@@ -205,7 +213,11 @@ func (a *app) tellFailure() {
 	if a.found == nil || a.quiet || a.json || a.env(hookVariable) != "" {
 		return
 	}
-	if line := hooks.OpenQueue(a.found.CommonDir()).Told(); line != "" {
+	queue := hooks.OpenQueue(a.found.CommonDir())
+	if _, err := os.Lstat(queue.Log()); err != nil || !a.hooksEnabled(a.found.CommonDir()) {
+		return
+	}
+	if line := queue.Told(); line != "" {
 		a.talk("git-bst: a background build failed: %s; its log: git bst hooks status", ui.Safe(line))
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/git-bst/git-bst/gitint"
 	"github.com/git-bst/git-bst/hooks"
+	"github.com/git-bst/git-bst/internal/config"
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/ui"
 )
@@ -81,7 +83,11 @@ func installHooks(a *app, cc *cli.Context) error {
 	if err := place.Install(cc.Context, names, options); err != nil {
 		return err
 	}
-	if err := hooks.OpenQueue(place.Common).Enable(); err != nil {
+	seal, err := config.MakeSeal(config.SealFile(a.environ), rand.Reader)
+	if err != nil {
+		return err
+	}
+	if err := hooks.OpenQueue(place.Common).Enable(hooksToken(seal, place.Common)); err != nil {
 		return err
 	}
 	if a.json {
@@ -89,6 +95,15 @@ func installHooks(a *app, cc *cli.Context) error {
 	}
 	a.talk("git-bst: hooks installed: %s; hooks.policy is %s", strings.Join(names, ", "), settings.Hooks.Policy)
 	return nil
+}
+
+// hooksToken is what only this user can write, and for this git directory only.
+func hooksToken(seal config.Seal, common string) string { return seal.On("hooks in " + common) }
+
+// hooksEnabled reports whether this user installed the hooks in this git directory.
+func (a *app) hooksEnabled(common string) bool {
+	seal, err := config.ReadSeal(config.SealFile(a.environ))
+	return err == nil && hooks.OpenQueue(common).Enabled(hooksToken(seal, common))
 }
 
 // ownProgram is the absolute path of this program, for hooks that run where the search path is
@@ -173,7 +188,7 @@ func (a *app) showHooks(cc *cli.Context, place hooks.Place) error {
 	}
 	queue := hooks.OpenQueue(place.Common)
 	board := queue.Read()
-	info := hooksInfo{Schema: "git-bst.hooks", Version: 1, Enabled: queue.Enabled(), Policy: settings.Hooks.Policy, Busy: queue.Busy(), Log: queue.Log(),
+	info := hooksInfo{Schema: "git-bst.hooks", Version: 1, Enabled: a.hooksEnabled(place.Common), Policy: settings.Hooks.Policy, Busy: queue.Busy(), Log: queue.Log(),
 		Waiting: append([]hooksWanted{}, board.Waiting...), Last: append([]hooks.Done{}, board.Last...)}
 	if info.Busy {
 		info.Running = board.Running
@@ -193,10 +208,14 @@ func (a *app) showHooks(cc *cli.Context, place hooks.Place) error {
 	return nil
 }
 
-// tellHidden says that git no longer runs hooks that were installed.
+// tellHidden says that git no longer runs hooks that were installed, or runs what does nothing.
 func (a *app) tellHidden(enabled bool, states []hooks.State) {
 	for _, state := range states {
-		if enabled && state.Hook == hooks.PostCommit && !state.Installed {
+		switch {
+		case state.Hook != hooks.PostCommit || enabled == state.Installed:
+		case state.Installed:
+			a.talk("git-bst: git runs the hooks, but they do nothing: it was not you who installed them here, or the folder was another one; to switch them on: git bst hooks install")
+		default:
 			a.talk("git-bst: the hooks were installed, but git does not run them now: it looks for %s; to install them there: git bst hooks install", ui.Safe(state.File))
 		}
 	}
@@ -204,7 +223,7 @@ func (a *app) tellHidden(enabled bool, states []hooks.State) {
 
 // tellHiddenHooks is tellHidden for a command that is not about hooks.
 func (a *app) tellHiddenHooks(ctx context.Context) {
-	if a.found == nil || a.quiet || a.json || !hooks.OpenQueue(a.found.CommonDir()).Enabled() {
+	if a.found == nil || a.quiet || a.json || !a.hooksEnabled(a.found.CommonDir()) {
 		return
 	}
 	place, err := a.hookPlace(ctx)

@@ -87,6 +87,16 @@ func (s Seal) of(r Request) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
+// On returns the seal on a text that is no request; "" without a secret.
+func (s Seal) On(text string) string {
+	if len(s.secret) != secretBytes {
+		return ""
+	}
+	mac := hmac.New(sha256.New, s.secret)
+	mac.Write([]byte("text\x00" + text))
+	return hex.EncodeToString(mac.Sum(nil))
+}
+
 // holds reports whether a consent was given with this secret.
 func (s Seal) holds(g GivenForOne) bool {
 	want := s.of(Request{Lines: g.Request})

@@ -30,7 +30,7 @@ func (s *Session) listCommits(ctx context.Context, repo *gitint.Repo, request Lo
 	var stashes []string
 	if request.All {
 		stashes = listStashes(ctx, repo)
-		args = append(args, "--all")
+		args = append(args, "--exclude=refs/notes/*", "--exclude=refs/replace/*", "--all") // those are no history
 	}
 	args = append(append(append(args, "--end-of-options"), request.Revisions...), stashes...)
 	args = append(append(args, "--"), request.Paths...)
