@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/git-bst/git-bst/internal/build"
 	"github.com/git-bst/git-bst/internal/cas"
@@ -321,7 +322,11 @@ func (s *Session) nothing(ctx context.Context, n *node, job build.Job, facts pla
 			return hint.Addf(err, "to build it clean beside it, and promote what is equal: git bst promote --verify %s", name)
 		}
 	}
-	err = fmt.Errorf("%w: no build in the cache has its inputs: %s", ErrNothing, step.Reason.Text)
+	why := step.Reason.Text
+	if facts.Previous != nil && len(facts.Previous.Differs) > 0 {
+		why = "the nearest differs in " + strings.Join(facts.Previous.Differs, ", ")
+	}
+	err = fmt.Errorf("%w: no build in the cache has its inputs: %s", ErrNothing, why)
 	return hint.Addf(err, "to see what differs: git bst explain %s; to build it: git bst build %s", name, name)
 }
 

@@ -115,12 +115,17 @@ func (m gitMirror) published(ctx context.Context, commit string) bool {
 	return err == nil && len(out) > 0
 }
 
+var errNotAsked = errors.New("not asked")
+
 // fetchPublic fetches one commit from the server, whatever the mirror has of it. Its lock is held.
 func (m gitMirror) fetchPublic(ctx context.Context, commit string) error {
 	var failures []error
 	for _, from := range append(slices.Clone(m.more), m.url) {
 		m.env.progress("fetch " + redact(from))
-		err := m.fetchRefs(ctx, from, "+"+commit+":refs/bst/"+commit)
+		err := errNotAsked
+		if !m.has(ctx, commit, "") { // else git would not ask the server at all
+			err = m.fetchRefs(ctx, from, "+"+commit+":refs/bst/"+commit)
+		}
 		if err != nil && ctx.Err() == nil {
 			err = m.fetchAll(ctx, from) // not every server gives single commits
 		}

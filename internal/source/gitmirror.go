@@ -109,6 +109,9 @@ func (m gitMirror) create(ctx context.Context) error {
 		return fmt.Errorf("make mirror: %w", err)
 	}
 	if err := os.Rename(made.dir, m.dir); err != nil {
+		if _, there := os.Stat(filepath.Join(m.dir, "HEAD")); there == nil {
+			return nil // another one was quicker
+		}
 		return fmt.Errorf("make mirror: %w", err)
 	}
 	return nil
