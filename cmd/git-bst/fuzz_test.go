@@ -234,9 +234,21 @@ func (f *fuzz) confirm(known came) came {
 	}
 	f.counts.cleans++
 	clean := f.attempt("clean", "never", "--clean")
-	if clean.failed != known.failed || clean.files != known.files {
-		f.Errorf("the reference is wrong: failed=%t %s, a clean build: failed=%t %s\n%s\n%s", known.failed, known.files, clean.failed, clean.files, known.output, clean.output)
+	if clean.failed == known.failed && clean.files == known.files {
+		return clean
 	}
+	differ := ""
+	if !clean.failed && !known.failed {
+		out, _ := exec.Command("diff", "-r", "--no-dereference", f.known.path("install"), f.checkout("clean")).CombinedOutput() // exits with 1 when they differ
+		differ = string(out)
+	}
+	if again := f.attempt("clean", "never", "--clean"); again.failed == known.failed && again.files == known.files {
+		f.Errorf("two clean builds differ, the second is what the reference is:\n%s\n%s", differ, clean.output)
+		return again
+	}
+	rec, err := f.newest("continued")
+	f.Errorf("the reference is wrong: failed=%t %s, a clean build: failed=%t %s\nthe last build's key %s of source %s (%v)\n%s\n%s\n%s", known.failed, known.files, clean.failed, clean.files,
+		rec.BuildKey, rec.SourceTree, err, differ, known.output, clean.output)
 	return clean
 }
 

@@ -19,7 +19,8 @@ func (c *chain) failed(ctx context.Context, err error) error {
 	}
 	if base := c.job.Base.Record; len(c.job.Base.Changes) == 0 && base.Replayable() && base.Failure.Phase == failure.Phase &&
 		base.Failure.ExitCode == failure.ExitCode && base.Failure.Command == failure.Command {
-		return failure // as it failed clean: nothing of an older build is in it
+		c.readers = false // it read again what the base's failure had read
+		return failure    // as it failed clean: nothing of an older build is in it
 	}
 	said, sayErr := c.said(ctx, failure.Log)
 	if sayErr != nil {
