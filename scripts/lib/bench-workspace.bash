@@ -23,7 +23,7 @@ timed() {
 }
 
 # units FILE...: objects compiled, those for static and shared libraries of one file being one.
-units() { cat "$@" /dev/null | { grep -E '(^|libtool: compile: +)(gcc|cc) .* -c ' || :; } | grep -oE -- '-o [^ ]+\.o( |$)' | sed 's|\.libs/||' | sort -u | wc -l; }
+units() { cat "$@" /dev/null | { grep -E '(^|libtool: compile: +)(gcc|cc) .* -c ' || :; } | { grep -oE -- '-o [^ ]+\.o( |$)' || :; } | sed 's|\.libs/||' | sort -u | wc -l; }
 
 # newer_logs DIR: the logs that were written since the marker.
 newer_logs() { find "$1" -type f -newer "$work/marker" 2>/dev/null; }
