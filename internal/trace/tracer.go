@@ -22,6 +22,9 @@ type Options struct {
 	// Precise are files whose opens are to be counted exactly, not merged: those that the source
 	// changed before a continued build (rule 23). Some that are not there are no error.
 	Precise []string
+	// Folders, if not nil, are all folders below the traced one, as the caller has just seen them: they are
+	// not looked for. Some that are not there any more are no error.
+	Folders []string
 	// Hold, if not nil, is received from before each reading of events: so a test lets them pile up.
 	Hold <-chan struct{}
 }
@@ -87,7 +90,12 @@ func Start(ctx context.Context, dir string, opts Options) (*Tracer, error) {
 	if err := t.open(dir); err != nil {
 		return nil, fmt.Errorf("trace %s: %w", dir, err)
 	}
-	err := t.watchTree(ctx, ".")
+	err := error(nil)
+	if opts.Folders != nil {
+		t.watchKnown(opts.Folders)
+	} else {
+		err = t.watchTree(ctx, ".")
+	}
 	if err == nil && len(t.watched) == 0 {
 		err = errors.New("its folders can't be watched (fs.inotify.max_user_watches)")
 	}
@@ -242,6 +250,13 @@ func (t *Tracer) Links(changed iter.Seq2[string, int64]) {
 	}
 	t.markLinked(changed)
 	t.links = false
+}
+
+// MayLink reports whether files may have got further names, since Links was told last. Between phases.
+func (t *Tracer) MayLink() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.links
 }
 
 // Learned returns what was learned so far, between phases; the watching goes on. Whether files got

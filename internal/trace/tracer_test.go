@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -236,6 +237,32 @@ func overflow(t *testing.T, dir, limit string) {
 			}
 			f.Close()
 		}
+	}
+}
+
+// TestKnownFolders: folders that the caller names are watched without being looked for, and new ones are
+// found as ever.
+func TestKnownFolders(t *testing.T) {
+	script := "cat a/b/c >a/out; mkdir -p a/new/er; echo x >a/new/er/y; rm -r gone; ln -s a link"
+	lines := []string{"a/b/c text", "gone/with text", "d text"}
+	want := traced(t, folder(t, lines...), script)
+	dir := folder(t, lines...)
+	tracer := start(t, dir, trace.Options{Folders: []string{"a", "a/b", "gone", "not-there", "d"}})
+	if n := tracer.Folders(); n != 4 {
+		t.Errorf("%d folders are watched", n)
+	}
+	tracer.Phase("build")
+	sh(t, dir, script)
+	tracer.Pause()
+	got := stop(t, tracer)
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	tracer = start(t, folder(t, lines...), trace.Options{Folders: []string{"a"}, MaxWatches: 1})
+	tracer.Phase("build")
+	tracer.Pause()
+	if stop(t, tracer).Gapless() {
+		t.Error("too few watches are no gap")
 	}
 }
 

@@ -58,13 +58,34 @@ func (t *Tracer) watchTree(ctx context.Context, path string) error {
 	return nil
 }
 
+// watchKnown watches the root and these folders, in which nobody is at work.
+func (t *Tracer) watchKnown(folders []string) {
+	t.watch(t.root, ".")
+	top := "/proc/self/fd/" + strconv.Itoa(t.root) + "/"
+	for _, path := range folders {
+		wd, err := t.addWatch(top+path, unix.IN_DONT_FOLLOW)
+		if err == unix.ENOENT || err == unix.ENOTDIR {
+			continue
+		}
+		t.watching(wd, err, path)
+	}
+}
+
 // watch adds a watch for the open folder; nil when there is a gap now.
 func (t *Tracer) watch(fd int, path string) *folder {
+	wd, err := t.addWatch("/proc/self/fd/"+strconv.Itoa(fd), 0)
+	return t.watching(wd, err, path)
+}
+
+func (t *Tracer) addWatch(path string, more uint32) (int, error) {
 	if t.opts.MaxWatches > 0 && len(t.watched) >= t.opts.MaxWatches {
-		t.trace.AddGap(GapWatch)
-		return nil
+		return 0, unix.ENOSPC
 	}
-	wd, err := unix.InotifyAddWatch(t.fd, "/proc/self/fd/"+strconv.Itoa(fd), mask)
+	return unix.InotifyAddWatch(t.fd, path, mask|more)
+}
+
+// watching notes the watch of a folder, or that there is none.
+func (t *Tracer) watching(wd int, err error, path string) *folder {
 	if err != nil {
 		t.trace.AddGap(GapWatch)
 		return nil
