@@ -63,6 +63,17 @@ func (d Digest) Hash() string {
 	return hex.EncodeToString(d.hash[:])
 }
 
+// Sum returns the 32 bytes of the SHA-256; zeroes for the zero Digest.
+func (d Digest) Sum() [sha256.Size]byte { return d.hash }
+
+// FromSum is New for the bytes of the hash.
+func FromSum(sum [sha256.Size]byte, sizeBytes int64) (Digest, error) {
+	if sizeBytes < 0 {
+		return Digest{}, fmt.Errorf("%w: size %d", ErrInvalid, sizeBytes)
+	}
+	return Digest{hash: sum, size: sizeBytes, set: true}, nil
+}
+
 // Size returns the number of bytes.
 func (d Digest) Size() int64 { return d.size }
 

@@ -31,6 +31,10 @@ type ImportOptions struct {
 	// Held says that all blobs of the Index are in the store, as the caller has seen since it holds
 	// a lease: they are not asked for.
 	Held bool
+	// Quiet, if not nil, says of folders that nothing in them or below changed since the Index was made,
+	// and that their blobs are in the store: they are not looked at. It is called by several goroutines
+	// at once. What the Index can't hold, Skipped, is not reported of them.
+	Quiet func(path string) bool
 }
 
 // Imported is a folder as a tree.
@@ -42,8 +46,6 @@ type Imported struct {
 	Bytes   int64      // their sizes together
 	Hashed  int        // files that were read
 	Skipped []string   // what a tree cannot hold: fifos, sockets, devices, names or links not UTF-8; sorted
-
-	folders []Special // folders with other permissions than Export gives
 }
 
 // Import makes the content of the folder dir a tree, and stores all its blobs. A file is
@@ -83,8 +85,9 @@ type importer struct {
 
 	mu      sync.Mutex
 	stats   []Stat
+	folders []FolderStat
+	reused  []string // folders whose entries are the Index's
 	skipped []string
-	folders []Special
 	hashed  int
 }
 
@@ -93,6 +96,7 @@ type importer struct {
 type branch struct {
 	parent  *branch
 	name    string
+	stat    FolderStat
 	mu      sync.Mutex
 	dir     Directory
 	pending atomic.Int32
@@ -105,7 +109,7 @@ const filesPerTask = 256
 // scan lists a folder and makes tasks of its content. It uses up the reference to f.
 func (im *importer) scan(w *worker, f *folder, b *branch) error {
 	defer f.release()
-	if err := im.folder(f); err != nil {
+	if err := b.look(f); err != nil {
 		return err
 	}
 	names, err := f.list(w.buf)
@@ -127,7 +131,9 @@ func (im *importer) scan(w *worker, f *folder, b *branch) error {
 		case !utf8.ValidString(e.name):
 			im.skip(path)
 		case kind == unix.DT_DIR:
-			dirs = append(dirs, e.name)
+			if !im.reuse(b, path, e.name) {
+				dirs = append(dirs, e.name)
+			}
 		case kind == unix.DT_REG:
 			files = append(files, e.name)
 		case kind == unix.DT_LNK:
@@ -190,6 +196,10 @@ func (im *importer) done(b *branch) error {
 		} else if b.digest, err = cas.PutBytes(im.ctx, im.store, data); err != nil {
 			return err
 		}
+		b.stat.Digest, b.stat.Links = b.digest, b.dir.Symlinks
+		im.mu.Lock()
+		im.folders = append(im.folders, b.stat)
+		im.mu.Unlock()
 		b.dir = Directory{}
 		if b.parent == nil {
 			return nil
@@ -203,18 +213,32 @@ func (im *importer) done(b *branch) error {
 	return nil
 }
 
-// folder notes permissions that Export would not give. Those of the root are its maker's.
-func (im *importer) folder(f *folder) error {
+// look takes the status of the folder, from before it is listed: a later change shows against it.
+func (b *branch) look(f *folder) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(f.fd, &st); err != nil {
 		return fmt.Errorf("look at folder %s: %w", f.path, err)
 	}
-	if mode := st.Mode & permissions; mode != 0o755 && f.path != "" {
-		im.mu.Lock()
-		im.folders = append(im.folders, Special{Path: f.path, Mode: mode})
-		im.mu.Unlock()
-	}
+	b.stat = newFolderStat(f.path, &st)
 	return nil
+}
+
+// reuse takes a folder of b as the index has it, if nothing changed in it.
+func (im *importer) reuse(b *branch, path, name string) bool {
+	if im.opts.Quiet == nil || !im.opts.Quiet(path) {
+		return false
+	}
+	known, ok := im.opts.Index.folder(path)
+	if !ok {
+		return false
+	}
+	b.mu.Lock()
+	b.dir.Dirs = append(b.dir.Dirs, Dir{name, known.Digest})
+	b.mu.Unlock()
+	im.mu.Lock()
+	im.reused = append(im.reused, path)
+	im.mu.Unlock()
+	return true
 }
 
 func (im *importer) link(w *worker, f *folder, b *branch, name string) error {
@@ -365,16 +389,60 @@ func readFull(fd int, p []byte) (int, error) {
 }
 
 func (im *importer) result(root digest.Digest, taken int64) Imported {
-	slices.SortFunc(im.stats, func(a, b Stat) int { return strings.Compare(a.Path, b.Path) })
+	im.addReused()
 	slices.Sort(im.skipped)
-	times := make(Times, len(im.stats))
-	var size int64
-	for i, s := range im.stats {
-		times[i] = Time{s.Path, s.MTime}
-		size += s.Digest.Size()
+	x := &StatIndex{Taken: taken, Stats: im.stats, Folders: im.folders}
+	found := x.imported()
+	found.Root, found.Hashed, found.Skipped = root, im.hashed, im.skipped
+	return found
+}
+
+// addReused puts the entries of what was not looked at among the others, and sorts all. They are not
+// newer than the time from which on the new index is not sure.
+func (im *importer) addReused() {
+	byPath := func(a, b Stat) int { return strings.Compare(a.Path, b.Path) }
+	folderByPath := func(a, b FolderStat) int { return strings.Compare(a.Path, b.Path) }
+	slices.SortFunc(im.stats, byPath)
+	slices.SortFunc(im.folders, folderByPath)
+	if len(im.reused) == 0 {
+		return
 	}
-	return Imported{
-		Root: root, Times: times, Index: &StatIndex{Taken: taken, Stats: im.stats},
-		Files: len(im.stats), Bytes: size, Hashed: im.hashed, Skipped: im.skipped, folders: im.folders,
+	slices.Sort(im.reused)
+	var stats []Stat
+	var folders []FolderStat
+	for _, path := range im.reused {
+		self, _ := im.opts.Index.folder(path)
+		files, below := im.opts.Index.below(path)
+		stats = append(stats, files...)
+		folders = append(append(folders, self), below...)
 	}
+	slices.SortFunc(folders, folderByPath)
+	im.stats = mergeSorted(im.stats, stats, byPath)
+	im.folders = mergeSorted(im.folders, folders, folderByPath)
+}
+
+// mergeSorted returns the elements of two sorted lists as one.
+func mergeSorted[T any](a, b []T, compare func(a, b T) int) []T {
+	all := make([]T, 0, len(a)+len(b))
+	for len(a) > 0 && len(b) > 0 {
+		if compare(a[0], b[0]) < 0 {
+			all, a = append(all, a[0]), a[1:]
+		} else {
+			all, b = append(all, b[0]), b[1:]
+		}
+	}
+	return append(append(all, a...), b...)
+}
+
+// imported is what the Import that made the index found.
+func (x *StatIndex) imported() Imported {
+	found := Imported{Index: x, Files: len(x.Stats), Times: make(Times, len(x.Stats))}
+	for i, s := range x.Stats {
+		found.Times[i] = Time{s.Path, s.MTime}
+		found.Bytes += s.Digest.Size()
+	}
+	if len(x.Folders) > 0 {
+		found.Root = x.Folders[0].Digest
+	}
+	return found
 }

@@ -2,7 +2,6 @@ package tree
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -23,12 +22,25 @@ type Stat struct {
 	Digest digest.Digest
 }
 
+// FolderStat is what the file system said about a folder, its tree, and the links in it. The times of a
+// folder change with the names in it: while they are the same, so are these.
+type FolderStat struct {
+	Path   string // "" for the top
+	MTime  int64  // nanoseconds since 1970
+	CTime  int64  // nanoseconds since 1970
+	Inode  uint64
+	Mode   uint32 // type and permission bits
+	Digest digest.Digest
+	Links  []Symlink // sorted by name
+}
+
 // StatIndex remembers the files of a folder, so that the next Import reads only what changed. It
 // belongs to that folder at that place; on another machine or after a copy it is useless but does
 // no harm.
 type StatIndex struct {
-	Taken int64  // file system time from before anything was looked at, nanoseconds since 1970
-	Stats []Stat // sorted by path
+	Taken   int64        // file system time from before anything was looked at, nanoseconds since 1970
+	Stats   []Stat       // sorted by path
+	Folders []FolderStat // sorted by path, the top first
 }
 
 // The racy rule (as git's): a file that was changed at the very time of the snapshot may change
@@ -71,12 +83,66 @@ func (x *StatIndex) unchanged(old, now Stat) bool {
 	if old != now || now.Mode&unix.S_IFMT != unix.S_IFREG {
 		return false
 	}
-	changed := max(old.MTime, old.CTime)
+	return x.settled(old.MTime, old.CTime)
+}
+
+// settled reports whether what had these times can't have changed any more without their changing.
+func (x *StatIndex) settled(mtime, ctime int64) bool {
 	margin := int64(racyTick)
-	if old.CTime%1_000_000_000 == 0 {
+	if ctime%1_000_000_000 == 0 {
 		margin = racySecond
 	}
-	return changed < x.Taken-margin
+	return max(mtime, ctime) < x.Taken-margin
+}
+
+func newFolderStat(path string, st *unix.Stat_t) FolderStat {
+	return FolderStat{Path: path, MTime: st.Mtim.Nano(), CTime: st.Ctim.Nano(), Inode: st.Ino, Mode: uint32(st.Mode)}
+}
+
+// folder returns the entry of a folder. A nil index has none.
+func (x *StatIndex) folder(path string) (FolderStat, bool) {
+	if x == nil {
+		return FolderStat{}, false
+	}
+	i, ok := slices.BinarySearchFunc(x.Folders, path, func(f FolderStat, p string) int { return strings.Compare(f.Path, p) })
+	if !ok {
+		return FolderStat{}, false
+	}
+	return x.Folders[i], true
+}
+
+// directly counts the files and folders in a folder.
+func (x *StatIndex) directly(path string) int {
+	files, folders := x.below(path)
+	start, count := 0, 0
+	if path != "" {
+		start = len(path) + 1
+	}
+	for _, s := range files {
+		if strings.IndexByte(s.Path[start:], '/') < 0 {
+			count++
+		}
+	}
+	for _, f := range folders {
+		if strings.IndexByte(f.Path[start:], '/') < 0 {
+			count++
+		}
+	}
+	return count
+}
+
+// below returns the files and the folders below a folder, which are neighbours.
+func (x *StatIndex) below(path string) ([]Stat, []FolderStat) {
+	if path == "" {
+		return x.Stats, x.Folders[min(1, len(x.Folders)):]
+	}
+	// What is below "a" lies between "a/" and "a0", as '0' comes after '/'.
+	first, end := path+"/", path+"0"
+	from, _ := slices.BinarySearchFunc(x.Stats, first, func(s Stat, p string) int { return strings.Compare(s.Path, p) })
+	to, _ := slices.BinarySearchFunc(x.Stats, end, func(s Stat, p string) int { return strings.Compare(s.Path, p) })
+	fromDir, _ := slices.BinarySearchFunc(x.Folders, first, func(f FolderStat, p string) int { return strings.Compare(f.Path, p) })
+	toDir, _ := slices.BinarySearchFunc(x.Folders, end, func(f FolderStat, p string) int { return strings.Compare(f.Path, p) })
+	return x.Stats[from:to], x.Folders[fromDir:toDir]
 }
 
 // indexTime returns a time of the file system's clock that is not after now: that of this file
@@ -89,11 +155,11 @@ func indexTime() (int64, error) {
 	return ts.Nano(), nil
 }
 
-const indexHeader = "git-bst stat index 1\n"
+const indexHeader = "git-bst stat index 2\n"
 
 // EncodeIndex returns the form that DecodeIndex reads. Numbers and paths are as in EncodeTimes:
 //
-//	"git-bst stat index 1\n"
+//	"git-bst stat index 2\n"
 //	uvarint   number of entries
 //	varint    Taken
 //	then each entry, sorted by the bytes of the path:
@@ -105,9 +171,17 @@ const indexHeader = "git-bst stat index 1\n"
 //	  uvarint   mode (st_mode)
 //	  uvarint   size of the content that was hashed
 //	  32 bytes  SHA-256 of the content
+//	uvarint   number of folders
+//	then each, sorted by the bytes of the path:
+//	  path      as above; of the first, the top, 0
+//	  mtime, ctime, inode, mode as above
+//	  uvarint   size of the Directory message
+//	  32 bytes  its SHA-256
+//	  uvarint   number of links, then each, sorted by name: the number of bytes of its name, these; its target likewise
 //	32 bytes  SHA-256 of all before it, since the file is not written with fsync
 func EncodeIndex(x *StatIndex) ([]byte, error) {
 	w := newWriter(indexHeader, len(x.Stats))
+	w.out = slices.Grow(w.out, 80*(len(x.Stats)+len(x.Folders)))
 	w.signed(x.Taken)
 	for _, s := range x.Stats {
 		if err := w.path(s.Path); err != nil {
@@ -118,12 +192,30 @@ func EncodeIndex(x *StatIndex) ([]byte, error) {
 		w.unsigned(uint64(s.Size))
 		w.unsigned(s.Inode)
 		w.unsigned(uint64(s.Mode))
-		w.unsigned(uint64(s.Digest.Size()))
-		hash, err := hex.DecodeString(s.Digest.Hash())
-		if err != nil || len(hash) != sha256.Size {
-			return nil, fmt.Errorf("%w: %q has no digest", ErrInvalid, s.Path)
+		if err := w.digest(s.Path, s.Digest); err != nil {
+			return nil, err
 		}
-		w.out = append(w.out, hash...)
+	}
+	w.unsigned(uint64(len(x.Folders)))
+	w.last, w.any = "", false
+	for i, f := range x.Folders {
+		if i == 0 {
+			w.word(f.Path)
+		} else if err := w.path(f.Path); err != nil {
+			return nil, err
+		}
+		w.signed(f.MTime - x.Taken)
+		w.signed(f.CTime - f.MTime)
+		w.unsigned(f.Inode)
+		w.unsigned(uint64(f.Mode))
+		if err := w.digest(f.Path, f.Digest); err != nil {
+			return nil, err
+		}
+		w.unsigned(uint64(len(f.Links)))
+		for _, link := range f.Links {
+			w.word(link.Name)
+			w.word(link.Target)
+		}
 	}
 	sum := sha256.Sum256(w.out)
 	return append(w.out, sum[:]...), nil
@@ -148,15 +240,40 @@ func DecodeIndex(data []byte) (*StatIndex, error) {
 		s.Size = int64(r.unsigned())
 		s.Inode = r.unsigned()
 		s.Mode = uint32(r.unsigned())
-		size := int64(r.unsigned())
-		s.Digest, err = digest.New(hex.EncodeToString(r.bytes(sha256.Size)), size)
+		s.Digest = r.digest()
 		if r.err != nil {
 			return nil, r.err
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
-		}
 		x.Stats = append(x.Stats, s)
 	}
-	return x, r.end()
+	return x, r.folders(x)
+}
+
+// folders reads the part of an index that is about them.
+func (r *packedReader) folders(x *StatIndex) error {
+	n := r.count()
+	r.last, r.any = "", false
+	for i := range n {
+		f := FolderStat{}
+		if i > 0 {
+			f.Path = r.path()
+		} else if r.word() != "" {
+			r.fail("the first folder is not the top")
+		}
+		f.MTime = x.Taken + r.signed()
+		f.CTime = f.MTime + r.signed()
+		f.Inode = r.unsigned()
+		f.Mode = uint32(r.unsigned())
+		f.Digest = r.digest()
+		for range r.count() {
+			link := Symlink{Name: r.word()}
+			link.Target = r.word()
+			f.Links = append(f.Links, link)
+		}
+		if r.err != nil {
+			return r.err
+		}
+		x.Folders = append(x.Folders, f)
+	}
+	return r.end()
 }

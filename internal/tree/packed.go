@@ -1,9 +1,12 @@
 package tree
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"strings"
+
+	"github.com/git-bst/git-bst/internal/digest"
 )
 
 // packedWriter writes lists that are sorted by path, in the form that EncodeTimes describes.
@@ -36,6 +39,23 @@ func (w *packedWriter) path(path string) error {
 	return nil
 }
 
+// word writes a text with its length before it.
+func (w *packedWriter) word(text string) {
+	w.unsigned(uint64(len(text)))
+	w.out = append(w.out, text...)
+}
+
+// digest writes what path holds.
+func (w *packedWriter) digest(path string, d digest.Digest) error {
+	if d.IsZero() {
+		return fmt.Errorf("%w: %q has no digest", ErrInvalid, path)
+	}
+	w.unsigned(uint64(d.Size()))
+	sum := d.Sum()
+	w.out = append(w.out, sum[:]...)
+	return nil
+}
+
 func (w *packedWriter) unsigned(v uint64) { w.out = binary.AppendUvarint(w.out, v) }
 func (w *packedWriter) signed(v int64)    { w.out = binary.AppendVarint(w.out, v) }
 
@@ -49,15 +69,12 @@ type packedReader struct {
 
 // newReader also returns the number of entries, which is at most that of the bytes.
 func newReader(header string, data []byte) (*packedReader, int, error) {
-	rest, ok := strings.CutPrefix(string(data), header)
+	rest, ok := bytes.CutPrefix(data, []byte(header))
 	if !ok {
 		return nil, 0, fmt.Errorf("%w: does not begin with %q", ErrInvalid, header)
 	}
-	r := &packedReader{in: []byte(rest)}
-	n := r.unsigned()
-	if n > uint64(len(r.in)) {
-		r.fail("more entries than bytes")
-	}
+	r := &packedReader{in: rest}
+	n := r.count()
 	return r, int(n), r.err
 }
 
@@ -96,6 +113,30 @@ func (r *packedReader) bytes(n uint64) []byte {
 	b := r.in[:n]
 	r.in = r.in[n:]
 	return b
+}
+
+func (r *packedReader) word() string { return string(r.bytes(r.unsigned())) }
+
+// count reads a number of entries, which is at most that of the bytes.
+func (r *packedReader) count() uint64 {
+	n := r.unsigned()
+	if n > uint64(len(r.in)) {
+		r.fail("more entries than bytes")
+		return 0
+	}
+	return n
+}
+
+func (r *packedReader) digest() digest.Digest {
+	size, sum := r.unsigned(), r.bytes(sha256.Size)
+	if r.err != nil {
+		return digest.Digest{}
+	}
+	d, err := digest.FromSum([sha256.Size]byte(sum), int64(size))
+	if err != nil {
+		r.err = fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return d
 }
 
 func (r *packedReader) path() string {

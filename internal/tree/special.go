@@ -26,8 +26,13 @@ const permissions = 0o7777
 // Special returns, sorted by path, all that the tree does not hold of the folder, but what Skipped
 // names. Two names of a file outside the folder are not seen.
 func (i Imported) Special() []Special {
-	list := slices.Clone(i.folders)
-	first := map[uint64]string{} // by inode
+	var list []Special
+	for _, f := range i.Index.Folders {
+		if mode := f.Mode & permissions; mode != 0o755 && f.Path != "" { // those of the top are its maker's
+			list = append(list, Special{Path: f.Path, Mode: mode})
+		}
+	}
+	first := make(map[uint64]string, len(i.Index.Stats)) // by inode
 	for _, s := range i.Index.Stats {
 		if path, ok := first[s.Inode]; ok {
 			list = append(list, Special{Path: s.Path, Link: path})

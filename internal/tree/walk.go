@@ -19,9 +19,12 @@ func checkPath(path string) error {
 	if !utf8.ValidString(path) {
 		return fmt.Errorf("%w: the path %q is not UTF-8", ErrInvalid, path)
 	}
-	for part := range strings.SplitSeq(path, "/") {
-		if err := checkName(part); err != nil {
-			return fmt.Errorf("%w in the path %q", err, path)
+	for rest, more := path, true; more; {
+		part := rest
+		if part, rest, more = strings.Cut(rest, "/"); part == "" || part[0] == '.' || strings.IndexByte(part, 0) >= 0 {
+			if err := checkName(part); err != nil {
+				return fmt.Errorf("%w in the path %q", err, path)
+			}
 		}
 	}
 	return nil
@@ -94,6 +97,10 @@ func inFolder(prefix string, err error) error {
 // when a part of the way is a file or a symbolic link: links are not followed. ErrInvalid for what
 // is no path.
 func Lookup(ctx context.Context, s cas.Store, root digest.Digest, path string) (Entry, error) {
+	return lookup(root, path, func(d digest.Digest) (Directory, error) { return Load(ctx, s, d) })
+}
+
+func lookup(root digest.Digest, path string, load func(digest.Digest) (Directory, error)) (Entry, error) {
 	parts, err := splitPath(path)
 	if err != nil {
 		return Entry{}, fmt.Errorf("look up: %w", err)
@@ -103,7 +110,7 @@ func Lookup(ctx context.Context, s cas.Store, root digest.Digest, path string) (
 		if e.Kind != KindDir {
 			return Entry{}, fmt.Errorf("look up %s: %w", path, ErrNotFound)
 		}
-		dir, err := Load(ctx, s, e.Digest)
+		dir, err := load(e.Digest)
 		if err != nil {
 			return Entry{}, fmt.Errorf("look up %s: %w", path, err)
 		}
