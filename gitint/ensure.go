@@ -28,7 +28,7 @@ func (r *Repo) Ensure(ctx context.Context, s Snapshot, root digest.Digest) error
 }
 
 func (r *Repo) ensure(ctx context.Context, s Snapshot, root digest.Digest) error {
-	left, err := r.fetch(ctx, s, root)
+	left, err := r.fetchTree(ctx, s, root)
 	if err != nil || len(left) == 0 {
 		return err
 	}
@@ -36,7 +36,7 @@ func (r *Repo) ensure(ctx context.Context, s Snapshot, root digest.Digest) error
 	if err := r.fetchFolders(ctx, s); err != nil {
 		return err
 	}
-	left, err = r.fetch(ctx, s, root)
+	left, err = r.fetchTree(ctx, s, root)
 	for d := range left {
 		err = hint.Add(fmt.Errorf("%w: a file with SHA-256 %s", ErrMissingObject, d.Hash()),
 			"if it was a file that has changed since, make a new snapshot; else git fetch --refetch gets what a partial clone left out")
@@ -44,12 +44,33 @@ func (r *Repo) ensure(ctx context.Context, s Snapshot, root digest.Digest) error
 	return err
 }
 
-// fetch asks everybody who may have a missing blob, and returns what is still missing.
-func (r *Repo) fetch(ctx context.Context, s Snapshot, root digest.Digest) (map[digest.Digest]bool, error) {
+// EnsureFiles is Ensure for these files of the snapshot only. ErrMissingObject too where Ensure would
+// find a way.
+func (r *Repo) EnsureFiles(ctx context.Context, s Snapshot, files []digest.Digest) error {
+	missing, err := r.opts.Store.Missing(ctx, files)
+	if err == nil && len(missing) > 0 {
+		var left map[digest.Digest]bool
+		if left, err = r.fetch(ctx, s, missing); err == nil && len(left) > 0 {
+			err = ErrMissingObject
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("fetch files of tree %s: %w", s.OID, err)
+	}
+	return nil
+}
+
+// fetchTree asks for what is missing of a tree, and returns what is missing still.
+func (r *Repo) fetchTree(ctx context.Context, s Snapshot, root digest.Digest) (map[digest.Digest]bool, error) {
 	missing, err := tree.Missing(ctx, r.opts.Store, root)
 	if err != nil || len(missing) == 0 {
 		return nil, err
 	}
+	return r.fetch(ctx, s, missing)
+}
+
+// fetch asks everybody who may have a missing blob, and returns what is still missing.
+func (r *Repo) fetch(ctx context.Context, s Snapshot, missing []digest.Digest) (map[digest.Digest]bool, error) {
 	want := map[digest.Digest]bool{}
 	for _, d := range missing {
 		want[d] = true
