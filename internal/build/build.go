@@ -161,7 +161,11 @@ func (e *Env) runStep(ctx context.Context, job Job, step plan.Step, do func(cont
 	c := &chain{env: e, job: job, dir: work, rec: &rec, how: how(step), index: map[string]*tree.StatIndex{}}
 	defer c.leaveWarm()
 	defer c.untrace()
-	return e.end(ctx, c, do(ctx, c))
+	built, err := e.end(ctx, c, do(ctx, c))
+	if captured, ok := c.captured["build"]; ok && c.baseTimes != nil {
+		built.Times, built.BaseTimes = captured.Times, c.baseTimes
+	}
+	return built, err
 }
 
 // runJob runs a job's phases from first on, or the work of a kind that has none.

@@ -9,11 +9,11 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/git-bst/git-bst/internal/action"
 	"github.com/git-bst/git-bst/internal/cas"
-	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/sandbox"
@@ -31,6 +31,11 @@ func (e *Env) continueFrom(ctx context.Context, job Job, step plan.Step) (Built,
 		return built, err
 	}
 	e.emit(Event{Kind: EventNote, Element: job.Element, Code: string(doubt.reason.Code), Lines: []string{"building clean: " + doubt.reason.Text}})
+	if job.Fetch != nil {
+		if err := job.Fetch(ctx); err != nil {
+			return Built{}, err
+		}
+	}
 	instead := plan.Step{Element: step.Element, Verdict: plan.Clean, Reason: doubt.reason}
 	built, err = e.run(ctx, job, instead)
 	built.Instead = &instead
@@ -121,12 +126,13 @@ func (c *chain) tryFirst(ctx context.Context, step plan.Step) (again trace.Phase
 // countable asks whether the readers of what changed can be counted afterwards (rule 23).
 func (c *chain) countable(ctx context.Context) error {
 	changes := slices.Clone(c.job.Base.Case.Changes)
-	stems, err := c.stems(ctx)
-	if err != nil {
+	sources := c.sources(ctx, c.job.Base.Record.SourceTree)
+	stems := sync.OnceValue(func() map[string]bool { return stems(c.before, sources) })
+	if err := MarkIncludes(ctx, c.env.CAS, changes, func(word string) bool { return stems()[word] }); err != nil {
 		return err
 	}
-	if err := MarkIncludes(ctx, c.env.CAS, changes, func(word string) bool { return stems[word] }); err != nil {
-		return err
+	if sources.err != nil {
+		return sources.err
 	}
 	if reason, ok := plan.Countable(changes, c.before); !ok {
 		return &doubtError{reason}
@@ -138,21 +144,17 @@ func (c *chain) countable(ctx context.Context) error {
 }
 
 // stems are the names, without folder and ending, of the sources that the base's builds opened.
-func (c *chain) stems(ctx context.Context) (map[string]bool, error) {
-	sources, err := c.sources(ctx, c.job.Base.Record.SourceTree)
-	if err != nil {
-		return nil, err
-	}
+func stems(before trace.Trace, sources *sourceSet) map[string]bool {
 	stems := map[string]bool{}
-	for _, phase := range c.before.Phases {
+	for _, phase := range before.Phases {
 		for _, used := range phase.Paths {
-			if used.Uses&trace.Opened != 0 && sources[used.Name] {
+			if used.Uses&trace.Opened != 0 && sources.has(used.Name) {
 				stem, _, _ := strings.Cut(path.Base(used.Name), ".")
 				stems[stem] = true
 			}
 		}
 	}
-	return stems, nil
+	return stems
 }
 
 // takeUp restores the base's build tree, with an empty install root (rule 22), and deletes what was
@@ -189,6 +191,7 @@ func (c *chain) remove(half []string) error {
 		return err
 	}
 	defer root.Close()
+	c.touch(true, half...)
 	for _, name := range half {
 		if err := root.Remove(filepath.FromSlash(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("delete the half written %s: %w", name, err)
@@ -248,6 +251,7 @@ func (c *chain) patch(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.touch(true, c.changed()...)
 	patched, err := tree.Patch(ctx, c.env.CAS, c.path("build"), base.Changes, tree.PatchOptions{Newest: newest})
 	if errors.Is(err, tree.ErrConflict) {
 		return doubt(plan.CodeBuildWrote, "the changes do not fit what the last build made of the source: %v", err)
@@ -266,7 +270,7 @@ func (c *chain) newest(ctx context.Context) (int64, error) {
 	if !c.newestTime.IsZero() {
 		return c.newestTime.UnixNano(), nil
 	}
-	found, err := tree.Import(ctx, c.env.CAS, c.path("build"), tree.ImportOptions{Index: c.index["build"], Held: true})
+	found, err := c.importFolder(ctx, "build")
 	if err != nil {
 		return 0, fmt.Errorf("look at the build folder: %w", err)
 	}
@@ -279,10 +283,7 @@ func (c *chain) newest(ctx context.Context) (int64, error) {
 
 // distrusted asks rule 23 of what a continued build did.
 func (c *chain) distrusted(ctx context.Context, again trace.Phase) error {
-	sources, err := c.sources(ctx, c.job.Source)
-	if err != nil {
-		return err
-	}
+	sources := c.sources(ctx, c.job.Source)
 	told, err := c.shown(ctx, sources)
 	if err != nil {
 		return err
@@ -297,9 +298,12 @@ func (c *chain) distrusted(ctx context.Context, again trace.Phase) error {
 	}
 	base := c.job.Base.Case.Base
 	reason, verify, ok := plan.Distrust(plan.Continued{
-		Changes: c.job.Base.Case.Changes, Base: base.Trace, Now: c.now, IsSource: func(path string) bool { return sources[path] },
+		Changes: c.job.Base.Case.Changes, Base: base.Trace, Now: c.now, IsSource: sources.has,
 		Partial: base.Partial(), Again: again, Said: base.Said, Remade: made.remade, New: made.fresh, Told: told,
 	})
+	if sources.err != nil {
+		return sources.err
+	}
 	if !ok {
 		return &doubtError{reason}
 	}
@@ -308,32 +312,6 @@ func (c *chain) distrusted(ctx context.Context, again trace.Phase) error {
 	}
 	c.judged = true
 	return nil
-}
-
-// sources lists the files and links of a source tree.
-func (c *chain) sources(ctx context.Context, root digest.Digest) (map[string]bool, error) {
-	if known, ok := c.staged[root]; ok {
-		return known, nil
-	}
-	sources, err := Sources(ctx, c.env.CAS, root)
-	if err != nil {
-		return nil, err
-	}
-	if c.staged == nil {
-		c.staged = map[digest.Digest]map[string]bool{}
-	}
-	c.staged[root] = sources
-	return sources, nil
-}
-
-// Sources returns the paths in a source tree: whether each is a file or link, as opposed to a folder.
-func Sources(ctx context.Context, store cas.Store, root digest.Digest) (map[string]bool, error) {
-	sources := map[string]bool{}
-	err := tree.Walk(ctx, store, root, func(path string, e tree.Entry) error {
-		sources[path] = e.Kind != tree.KindDir
-		return nil
-	})
-	return sources, err
 }
 
 // same gives the base's files the job's names: nothing that changed was ever opened (rule 18). The

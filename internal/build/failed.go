@@ -41,8 +41,8 @@ func (c *chain) said(ctx context.Context, file string) (plan.Diagnoses, error) {
 	if err != nil && !errors.Is(err, ErrLongLog) { // of one that is too long nothing is known
 		return plan.Diagnoses{}, err
 	}
-	sources, err := c.sources(ctx, c.job.Source)
-	return plan.Diagnose(text, c.job.Parts.Layout.BuildRoot, sources), err
+	sources := c.sources(ctx, c.job.Source)
+	return plan.Diagnose(text, c.job.Parts.Layout.BuildRoot, sources.list), sources.err
 }
 
 // again runs a failed base's build phase once more before the changes are applied, to see whether it
@@ -66,19 +66,22 @@ func (c *chain) again(ctx context.Context) (trace.Phase, error) {
 	if err != nil {
 		return did, err
 	}
-	sources, err := c.sources(ctx, c.job.Base.Record.SourceTree)
-	if err != nil {
-		return did, err
+	sources := c.sources(ctx, c.job.Base.Record.SourceTree)
+	half, known := plan.HalfWritten(plan.Ending{Result: record.Failed, Phase: plan.AgainPhase, Trace: c.now, Log: text, IsSource: sources.has})
+	if sources.err != nil {
+		return did, sources.err
 	}
-	half, known := plan.HalfWritten(plan.Ending{Result: record.Failed, Phase: plan.AgainPhase, Trace: c.now, Log: text,
-		IsSource: func(path string) bool { return sources[path] }})
 	if !known {
 		return did, doubt(plan.CodeBaseHalf, "it is not known which files the last build left half written when it was tried again")
 	}
 	if err := c.remove(half); err != nil {
 		return did, err
 	}
-	if reason, ok := plan.Accounted(c.job.Base.Case, did, plan.Diagnose(text, c.job.Parts.Layout.BuildRoot, sources)); !ok {
+	said := plan.Diagnose(text, c.job.Parts.Layout.BuildRoot, sources.list)
+	if sources.err != nil {
+		return did, sources.err
+	}
+	if reason, ok := plan.Accounted(c.job.Base.Case, did, said); !ok {
 		return did, &doubtError{reason}
 	}
 	return did, nil

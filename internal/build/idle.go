@@ -22,16 +22,17 @@ import (
 
 // clearLate deletes what the base's install phase, and those after it, made in the build folder.
 func (c *chain) clearLate(ctx context.Context) error {
-	sources, err := c.sources(ctx, c.job.Base.Record.SourceTree)
-	if err != nil {
-		return err
+	sources := c.sources(ctx, c.job.Base.Record.SourceTree)
+	left := plan.Leftovers(c.before, sources.has)
+	if sources.err != nil {
+		return sources.err
 	}
-	left := plan.Leftovers(c.before, func(path string) bool { return sources[path] })
 	root, err := os.OpenRoot(c.path("build"))
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	c.touch(true, left...)
 	for _, name := range slices.Backward(left) { // sorted: what is in a folder comes before it
 		err := root.Remove(filepath.FromSlash(name))
 		switch {

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/recipe"
 	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/tree"
 	"github.com/git-bst/git-bst/keys"
 )
 
@@ -37,6 +39,9 @@ type Job struct {
 	Warm string
 	// Base is the earlier build from which it may be continued; nil without.
 	Base *ContinuedBase
+	// Fetch brings all of Source into the store, where a build that is continued needs it after all: then
+	// only what changed since Base is there for sure. nil: it is all there.
+	Fetch func(context.Context) error
 }
 
 // refs are the names under which a result of this trust is stored: the weak one, which is there for
@@ -85,6 +90,9 @@ type Built struct {
 	// Instead is the step that was carried out where the planned one came to nothing; nil otherwise.
 	Instead *plan.Step
 	Took    time.Duration // wall clock of this step
+	// Times and BaseTimes are those of the build folder and of its base's, where both are at hand; else
+	// the records have them.
+	Times, BaseTimes tree.Times
 }
 
 // Failure is an element whose commands failed, now or (Replayed) earlier with the same inputs.

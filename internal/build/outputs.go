@@ -17,7 +17,7 @@ type outputs struct {
 }
 
 // outputs compares what a continued build left with what its base had.
-func (c *chain) outputs(ctx context.Context, sources map[string]bool) (outputs, error) {
+func (c *chain) outputs(ctx context.Context, sources *sourceSet) (outputs, error) {
 	var made outputs
 	if c.last.BuildTree.IsZero() {
 		return made, doubt(plan.CodeDistrustTrace, "what the continued build left could not be captured")
@@ -28,14 +28,14 @@ func (c *chain) outputs(ctx context.Context, sources map[string]bool) (outputs, 
 	}
 	for _, change := range changes {
 		switch {
-		case sources[change.Path] || change.New.Kind != tree.KindFile:
+		case sources.has(change.Path) || change.New.Kind != tree.KindFile:
 		case change.Op == tree.Added:
 			made.fresh = append(made.fresh, change.Path)
 		case change.Old.Digest != change.New.Digest:
 			made.remade = append(made.remade, change.Path)
 		}
 	}
-	return made, nil
+	return made, sources.err
 }
 
 // maxChain bounds how many builds of a chain are asked for what compilers said.
@@ -43,7 +43,7 @@ const maxChain = 16
 
 // shown returns by source file how many more lines about places in it there are in this build's log
 // than in that of any build of the chain.
-func (c *chain) shown(ctx context.Context, sources map[string]bool) (func(path string) int, error) {
+func (c *chain) shown(ctx context.Context, sources *sourceSet) (func(path string) int, error) {
 	now, err := c.places(ctx, *c.rec, sources)
 	if errors.Is(err, ErrLongLog) {
 		return nil, doubt(plan.CodeDistrustReaders, "the continued build says too much")
@@ -72,7 +72,7 @@ func (c *chain) shown(ctx context.Context, sources map[string]bool) (func(path s
 }
 
 // places counts the lines about places in source files in the log of a record's build phase.
-func (c *chain) places(ctx context.Context, rec record.Record, sources map[string]bool) (map[string]int, error) {
+func (c *chain) places(ctx context.Context, rec record.Record, sources *sourceSet) (map[string]int, error) {
 	for _, phase := range rec.Phases {
 		if phase.Name != plan.BuildPhase || phase.Log.IsZero() {
 			continue
@@ -85,7 +85,7 @@ func (c *chain) places(ctx context.Context, rec record.Record, sources map[strin
 		if err != nil {
 			return nil, err
 		}
-		return plan.Diagnose(text, c.job.Parts.Layout.BuildRoot, sources).Places, ctx.Err()
+		return plan.Diagnose(text, c.job.Parts.Layout.BuildRoot, sources.list).Places, sources.err
 	}
 	return nil, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -40,22 +39,29 @@ type chain struct {
 	index map[string]*tree.StatIndex // by folder: what needs no hashing again
 	last  action.Outputs             // the state that the newest captured phase left
 
-	warm *warmTree // locked by this chain; nil for none
+	baseTimes tree.Times // of the warm tree, where it was the base's as it is; else nil
+	warm      *warmTree  // locked by this chain; nil for none
 	// captured is by folder what is in them now; nil when something may have changed since.
 	captured   map[string]tree.Imported
-	newestTime time.Time // of a file in the build folder; zero when that is not known
+	contents   map[string]warmContent // the same by digest
+	newestTime time.Time              // of a file in the build folder; zero when that is not known
 
-	tracer  *trace.Tracer // of this build; nil while nothing is traced
-	earlier trace.Trace   // of this build, from before the tracer was started
-	before  trace.Trace   // of the chain up to the state that this build began from
-	now     trace.Trace   // of this build
+	tracer    *trace.Tracer // of this build; nil while nothing is traced
+	wasTraced bool          // something ran in the build folder
+	earlier   trace.Trace   // of this build, from before the tracer was started
+	before    trace.Trace   // of the chain up to the state that this build began from
+	now       trace.Trace   // of this build
 	// readers: files may have got readers that they did not have, so both's opens count.
 	readers bool
 	// judged: all that reads the changed files ran in this build, so its count of opens holds.
 	judged bool
 	// remade are the files which a continued build left with other content than its base's.
 	remade []string
-	staged map[digest.Digest]map[string]bool // the paths of source trees that were asked for
+	// touched are the folders in which something may have changed since the build folder was as its index
+	// says; true where that holds for all below it too. nil: it may have changed anywhere.
+	touched map[string]bool
+
+	sets map[digest.Digest]*sourceSet // of the source trees that were asked about
 }
 
 // folders are the parts of a work folder that a build writes, and where it sees them.
@@ -298,81 +304,6 @@ func (e *Env) runCommands(ctx context.Context, spec sandbox.Spec, commands []str
 	spec.Stdout, spec.Stderr, spec.Grace = out, out, grace
 	result, err := sandbox.Run(ctx, spec)
 	return result, out.running(), errors.Join(err, out.flush())
-}
-
-// capture puts the state of the work folder into the store. Files that did not change since the
-// last capture are not read again. What goes wrong outside the install folder is a note, and the
-// state is then not whole: it must not be resumed from (rule 28).
-func (c *chain) capture(ctx context.Context) (outputs action.Outputs, whole bool, err error) {
-	targets := []struct{ tree, times *digest.Digest }{
-		{&outputs.BuildTree, &outputs.BuildTimes}, {&outputs.InstallTree, &outputs.InstallTimes},
-		{&outputs.Tmp, nil}, {&outputs.Shm, nil},
-	}
-	whole = true
-	c.captured = map[string]tree.Imported{}
-	var special []tree.Special
-	for i, folder := range c.folders() {
-		imported, err := tree.Import(ctx, c.env.CAS, c.path(folder), tree.ImportOptions{Index: c.index[folder], Held: true})
-		if errors.Is(err, os.ErrPermission) { // an ordinary user's build that shut its own files
-			c.remark(fmt.Sprintf("files of the %s folder that not even their owner could read were opened to be kept", folder))
-			whole = false
-			if err = readable(c.path(folder)); err == nil {
-				imported, err = tree.Import(ctx, c.env.CAS, c.path(folder), tree.ImportOptions{Index: c.index[folder], Held: true})
-			}
-		}
-		if err != nil {
-			if folder == "install" {
-				return outputs, false, fmt.Errorf("%s: %w", folder, err)
-			}
-			c.remark(fmt.Sprintf("the %s folder can't be kept: %v", folder, err))
-			whole = false
-			continue
-		}
-		c.index[folder], c.captured[folder] = imported.Index, imported
-		*targets[i].tree = imported.Root
-		if targets[i].times != nil {
-			if *targets[i].times, err = c.env.saveTimes(ctx, imported.Times); err != nil {
-				return outputs, false, err
-			}
-		}
-		for _, one := range imported.Special() {
-			one.Path = folder + "/" + one.Path
-			if one.Link != "" {
-				one.Link = folder + "/" + one.Link
-			}
-			special = append(special, one)
-		}
-		if len(imported.Skipped) > 0 {
-			c.remark(fmt.Sprintf("not kept of the %s folder, as no tree can hold it: %s", folder, list(imported.Skipped)))
-			whole = false
-		}
-	}
-	outputs.Special, err = c.env.saveSpecial(ctx, special)
-	return outputs, whole, err
-}
-
-// readable lets the owner read all files and folders below dir, which belong to them.
-func readable(dir string) error {
-	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrPermission) && entry != nil && entry.IsDir() { // listing failed: WalkDir comes a second time
-			return fs.SkipDir
-		}
-		if err != nil || entry.Type()&^fs.ModeDir != 0 {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		need := fs.FileMode(0o400)
-		if entry.IsDir() {
-			need = 0o700
-		}
-		if info.Mode()&need == need {
-			return nil
-		}
-		return os.Chmod(path, info.Mode().Perm()|need)
-	})
 }
 
 // remark tells the user something about capturing, once, and puts it on record.

@@ -13,6 +13,7 @@ import (
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/sandbox"
 	"github.com/git-bst/git-bst/internal/trace"
+	"github.com/git-bst/git-bst/internal/tree"
 )
 
 // runTraced is Env.runCommands of a phase, traced.
@@ -31,23 +32,27 @@ func (c *chain) runTraced(ctx context.Context, phase string, commands []string, 
 func (c *chain) traced(ctx context.Context, phase string, run func(context.Context, sandbox.Spec) (sandbox.Result, error)) (sandbox.Result, error) {
 	c.captured, c.newestTime = nil, time.Time{}
 	if !c.env.Trace || c.job.Parts.Layout.BuildRoot == "" {
+		c.touched = nil
 		return run(ctx, c.spec())
 	}
 	if c.tracer == nil {
-		tracer, err := trace.Start(ctx, c.path("build"), trace.Options{Precise: c.changed()})
+		tracer, err := trace.Start(ctx, c.path("build"), trace.Options{Precise: c.changed(), Folders: c.knownFolders()})
 		if err != nil {
+			c.touched = nil
 			c.now.AddGap(trace.GapWatch)
 			return run(ctx, c.spec())
 		}
-		c.tracer, c.earlier = tracer, c.now
+		c.tracer, c.earlier, c.wasTraced = tracer, c.now, true
 	}
 	c.tracer.Phase(phase)
 	result, err := c.told(ctx, c.tracer.Ending, run)
 	if err != nil || !orderly(result) {
+		c.touched = nil
 		c.untrace()
 		return result, err
 	}
 	c.tracer.Pause()
+	c.touchTraced(c.tracer.Learned(), c.tracer.MayLink())
 	c.now = follow(c.earlier, c.tracer.Learned())
 	return result, nil
 }
@@ -92,6 +97,24 @@ func (c *chain) told(ctx context.Context, ending func(), run func(context.Contex
 		result.Interrupted, result.TimedOut = false, true
 	}
 	return result, err
+}
+
+// knownFolders lists the folders of a warm tree, which was looked at when it was entered; nil where there
+// may be others now.
+func (c *chain) knownFolders() []string {
+	if c.touched == nil || c.wasTraced {
+		return nil
+	}
+	for _, change := range c.job.Base.Changes {
+		if change.Old.Kind == tree.KindDir || change.New.Kind == tree.KindDir {
+			return nil
+		}
+	}
+	var folders []string
+	for _, folder := range c.index["build"].Folders[1:] {
+		folders = append(folders, folder.Path)
+	}
+	return folders
 }
 
 // changed names the files whose readers are to be counted, as rule 23 compares the counts.

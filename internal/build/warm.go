@@ -59,6 +59,9 @@ type warmStateFile struct {
 	Element string `json:"element"`           // for people
 	WorkDir string `json:"workdir,omitempty"` // that it belongs to, absolute
 	Bytes   int64  `json:"bytes"`             // of the files in it
+	Newest  int64  `json:"newest,omitempty"`  // time of a file in the build folder, nanoseconds since 1970; 0 when not known
+	// Index is the digest of the index: that of the build folder with this content.
+	Index digest.Digest `json:"index,omitzero"`
 	// Folders by name.
 	Folders map[string]warmContent `json:"folders"`
 }
@@ -91,7 +94,15 @@ func (c *chain) enterWarm(ctx context.Context, rec record.Record) bool {
 		return false
 	}
 	c.warm = w
-	want, err := c.wanted(ctx, rec)
+	said := c.env.Warm(c.job.Warm)
+	as := said.Holds(rec) && !said.Newest.IsZero() // it is what the record left, as it is
+	var want map[string]tree.State
+	var err error
+	if as {
+		err = c.env.ahead(ctx, said.Newest)
+	} else {
+		want, err = c.wanted(ctx, rec)
+	}
 	if err != nil {
 		return false // as much is told by making it anew
 	}
@@ -104,14 +115,22 @@ func (c *chain) enterWarm(ctx context.Context, rec record.Record) bool {
 	if err := os.Remove(filepath.Join(w.dir, warmState)); err != nil {
 		return false
 	}
-	if err := c.bring(ctx, w, found, want); err != nil {
+	if !as {
+		err = c.bring(ctx, w, found, want)
+	}
+	if err != nil {
 		if ctx.Err() == nil {
 			c.remark(fmt.Sprintf("the build folder that was kept can't be used, so it is made anew: %v", err))
 		}
 		_ = fsx.RemoveAll(w.dir) // ours, and derived: and the room may be what is missing
 		return false
 	}
-	c.index["build"], c.newestTime = found["build"].Index, want["build"].Times.Newest()
+	c.index["build"], c.newestTime = found["build"].Index, said.Newest
+	if !as {
+		c.newestTime = want["build"].Times.Newest()
+	} else if c.baseTimes = found["build"].Times; len(found["build"].Skipped) == 0 && !linked(found["build"]) {
+		c.touched = map[string]bool{}
+	}
 	w.inside = true
 	return true
 }
@@ -143,14 +162,18 @@ func (c *chain) believe(ctx context.Context, w *warmTree) (map[string]tree.Impor
 		_ = fsx.RemoveAll(w.dir)
 		return nil, false
 	}
-	var index *tree.StatIndex
-	if state.Boot == bootID() { // else the machine may have lost what it had not written
-		if data, err := os.ReadFile(filepath.Join(w.dir, warmIndex)); err == nil {
-			index, _ = tree.DecodeIndex(data)
+	found := map[string]tree.Imported{}
+	index := w.index(state)
+	if index != nil && len(state.Folders["build"].Skipped) == 0 {
+		seen, ok := tree.Holds(ctx, filepath.Join(w.dir, "build"), index)
+		if ok && seen.Root == state.Folders["build"].Tree {
+			found["build"] = seen
 		}
 	}
-	found := map[string]tree.Imported{}
 	for _, folder := range warmFolders {
+		if _, ok := found[folder]; ok {
+			continue
+		}
 		options := tree.ImportOptions{HashOnly: true}
 		if folder == "build" {
 			options.Index = index
@@ -170,6 +193,22 @@ func (c *chain) believe(ctx context.Context, w *warmTree) (map[string]tree.Impor
 		found[folder] = seen
 	}
 	return found, true
+}
+
+// index returns the index of the build folder; nil where none can be believed.
+func (w *warmTree) index(state warmStateFile) *tree.StatIndex {
+	if state.Boot != bootID() { // the machine may have lost what it had not written
+		return nil
+	}
+	data, err := os.ReadFile(filepath.Join(w.dir, warmIndex))
+	if err != nil || digest.Of(data) != state.Index {
+		return nil
+	}
+	index, err := tree.DecodeIndex(data)
+	if err != nil {
+		return nil
+	}
+	return index
 }
 
 // putAside keeps a warm tree that somebody changed: what is in it may be wanted (rule 27).
@@ -253,12 +292,11 @@ func (c *chain) keepWarm(w *warmTree) error {
 		if !ok {
 			return fmt.Errorf("the %s folder was not captured", folder)
 		}
-		content, err := contentOf(captured, folder)
-		if err != nil {
-			return err
-		}
-		state.Folders[folder] = content
+		state.Folders[folder] = c.contents[folder]
 		state.Bytes += captured.Bytes
+	}
+	if newest := c.captured["build"].Times.Newest(); !newest.IsZero() {
+		state.Newest = newest.UnixNano()
 	}
 	if !w.inside {
 		if err := c.moveWarm(w); err != nil {
@@ -269,6 +307,7 @@ func (c *chain) keepWarm(w *warmTree) error {
 	if err != nil {
 		return err
 	}
+	state.Index = digest.Of(data)
 	if err := replace(filepath.Join(w.dir, warmIndex), data); err != nil {
 		return err
 	}
@@ -325,29 +364,54 @@ func readWarmState(dir string) (warmStateFile, error) {
 	return state, err
 }
 
-// WarmRecord returns the id of the build that left the warm tree of this id; "" when none did.
-func (e *Env) WarmRecord(id string) string {
+// Warm is what is said of a warm tree. Whether it is so is seen when a build enters it.
+type Warm struct {
+	Record string    // the build that left it; "" for no tree
+	Newest time.Time // of the files in the build folder; zero when that is not known
+	state  warmStateFile
+}
+
+// Warm returns what is said of the warm tree of this id; the zero Warm where there is none.
+func (e *Env) Warm(id string) Warm {
 	if id == "" {
-		return ""
+		return Warm{}
 	}
-	state, _ := readWarmState(e.dir("warm", id)) // it may be spoilt, and then nothing is gained
-	return state.Record
+	state, err := readWarmState(e.dir("warm", id))
+	if err != nil { // it may be spoilt, and then nothing is gained
+		return Warm{}
+	}
+	w := Warm{Record: state.Record, state: state}
+	if state.Newest != 0 {
+		w.Newest = time.Unix(0, state.Newest)
+	}
+	return w
+}
+
+// Holds reports whether a record's folders are those of the warm tree as that build left them. Then
+// nothing of them has to be in the store for the build to be continued.
+func (w Warm) Holds(rec record.Record) bool {
+	build, tmp, shm := w.state.Folders["build"], w.state.Folders["tmp"], w.state.Folders["shm"]
+	return w.Record != "" && w.Record == rec.ID && build.Tree == rec.BuildTree && build.Times == rec.Times &&
+		tmp.Tree == orEmpty(rec.Tmp) && shm.Tree == orEmpty(rec.Shm)
 }
 
 // contentOf describes a captured folder.
 func contentOf(captured tree.Imported, folder string) (warmContent, error) {
-	content := warmContent{Tree: captured.Root, Skipped: captured.Skipped}
-	special, err := tree.EncodeSpecial(captured.Special())
-	if err != nil {
-		return content, err
+	var times digest.Digest
+	if folder == "build" { // no record has the times of the others
+		encoded, err := tree.EncodeTimes(captured.Times)
+		if err != nil {
+			return warmContent{}, err
+		}
+		times = digest.Of(encoded)
 	}
-	content.Special = digest.Of(special)
-	if folder != "build" {
-		return content, nil // no record has the times of the others
-	}
-	times, err := tree.EncodeTimes(captured.Times)
-	content.Times = digest.Of(times)
-	return content, err
+	return contentWith(captured, captured.Special(), times)
+}
+
+// contentWith is contentOf where what a tree can't hold and the times are known already.
+func contentWith(captured tree.Imported, special []tree.Special, times digest.Digest) (warmContent, error) {
+	encoded, err := tree.EncodeSpecial(special)
+	return warmContent{Tree: captured.Root, Times: times, Special: digest.Of(encoded), Skipped: captured.Skipped}, err
 }
 
 func (c warmContent) equal(other warmContent) bool {

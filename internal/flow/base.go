@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/git-bst/git-bst/internal/build"
 	"github.com/git-bst/git-bst/internal/cas"
@@ -29,6 +30,7 @@ type standing struct {
 	rec      record.Record
 	base     plan.Base
 	distance int
+	later    []string     // inputs of the phases after build that are not the job's
 	why      *plan.Reason // why it can't be the base; nil when it may
 	looked   bool         // base and why are those of baseOf
 }
@@ -59,7 +61,7 @@ func (s *Session) base(ctx context.Context, n *node, job build.Job, facts *plan.
 		facts.Spoiled = spoiled(all)
 		return nil, nil
 	}
-	return s.against(ctx, best.rec, best.base, job, facts.Phases)
+	return s.against(ctx, best, job, facts.Phases)
 }
 
 // continues reports whether an element's builds may be continued at all.
@@ -86,11 +88,14 @@ func (s *Session) mayContinue(n *node, newest record.Record, asked plan.Asked) b
 func (s *Session) standings(ctx context.Context, records []record.Record, job build.Job) []*standing {
 	all := make([]*standing, len(records))
 	for i, rec := range records {
-		one := &standing{rec: rec, why: s.otherInputs(ctx, rec, job)}
+		one := &standing{rec: rec}
+		one.later, one.why = s.otherInputs(ctx, rec, job)
 		if one.why == nil {
 			var err error
 			if one.distance, err = tree.Distance(ctx, s.cas, rec.SourceTree, job.Source, far); err != nil {
 				one.why = &plan.Reason{Code: plan.CodeBaseSource, Text: "the source in its build tree is no longer here"}
+			} else if len(one.later) > 0 && one.distance > 0 {
+				one.why = otherParts(append([]string{"source"}, one.later...))
 			}
 		}
 		all[i] = one
@@ -100,19 +105,19 @@ func (s *Session) standings(ctx context.Context, records []record.Record, job bu
 
 // nearest returns the one to continue from; nil when none is usable. It looks at the nearest first.
 func (s *Session) nearest(ctx context.Context, all []*standing, job build.Job) (*standing, error) {
-	warm := s.env.WarmRecord(job.Warm)
+	warm := s.env.Warm(job.Warm)
 	for {
 		var candidates []plan.Candidate
 		for _, one := range all {
 			candidates = append(candidates, plan.Candidate{
-				Record: one.rec.ID, Success: one.rec.Result == record.Success, Usable: one.why == nil, Distance: int64(one.distance), Warm: one.rec.ID == warm,
+				Record: one.rec.ID, Success: one.rec.Result == record.Success, Usable: one.why == nil, Distance: int64(one.distance), Warm: one.rec.ID == warm.Record,
 			})
 		}
 		best := plan.Nearest(candidates)
 		if best < 0 {
 			return nil, nil
 		}
-		if err := s.look(ctx, all[best]); err != nil {
+		if err := s.look(ctx, all[best], warm); err != nil {
 			return nil, err
 		}
 		if all[best].why == nil {
@@ -137,41 +142,60 @@ func spoiled(all []*standing) *plan.Reason {
 }
 
 // look finds out whether an earlier build is usable as a base.
-func (s *Session) look(ctx context.Context, one *standing) error {
+func (s *Session) look(ctx context.Context, one *standing, warm build.Warm) error {
 	if one.looked || one.why != nil {
 		return nil
 	}
 	var err error
-	one.base, err = s.baseOf(ctx, one.rec)
+	one.base, err = s.baseOf(ctx, one.rec, warm)
 	one.looked, one.why = true, one.base.Usable()
+	if one.why == nil && len(one.later) > 0 {
+		if altered := plan.Altered(one.base.Trace, s.isSource(ctx, one.rec.SourceTree)); altered != "" {
+			one.why = otherParts(one.later)
+			one.why.Text += "; and it changed " + altered + " after its build phase"
+		}
+	}
 	return err
 }
 
-// otherInputs says why a record's build had not the job's inputs but for the source (rule 14); nil
-// when it had.
-func (s *Session) otherInputs(ctx context.Context, rec record.Record, job build.Job) *plan.Reason {
+func otherParts(differs []string) *plan.Reason {
+	return &plan.Reason{Code: plan.CodeChanged, Text: "other inputs differ: " + strings.Join(differs, ", ")}
+}
+
+// otherInputs says why a record's build had not the job's inputs but for the source (rule 14); nil when
+// it had, up to its build phase: what comes later and differs is listed.
+func (s *Session) otherInputs(ctx context.Context, rec record.Record, job build.Job) (later []string, why *plan.Reason) {
 	if rec.BuildTree.IsZero() {
-		return &plan.Reason{Code: plan.CodeBaseGone, Text: "it left no build tree"}
+		return nil, &plan.Reason{Code: plan.CodeBaseGone, Text: "it left no build tree"}
 	}
 	if rec.SourceTree.IsZero() {
-		return &plan.Reason{Code: plan.CodeBaseSource, Text: "it is not known which source is in its build tree"}
+		return nil, &plan.Reason{Code: plan.CodeBaseSource, Text: "it is not known which source is in its build tree"}
 	}
 	if withdrawn, err := s.env.IsWithdrawn(ctx, rec); err != nil || withdrawn {
-		return &plan.Reason{Code: plan.CodeBaseWithdrawn, Text: "its result was withdrawn"}
+		return nil, &plan.Reason{Code: plan.CodeBaseWithdrawn, Text: "its result was withdrawn"}
 	}
 	old, err := cas.Get(ctx, s.cas, rec.Parts.PreImage)
 	if err != nil {
-		return &plan.Reason{Code: plan.CodeChanged, Text: "what its inputs were is no longer here"}
+		return nil, &plan.Reason{Code: plan.CodeChanged, Text: "what its inputs were is no longer here"}
 	}
 	differs := slices.DeleteFunc(keys.Differs(old, job.Chain.PreImage), func(part string) bool { return part == "source" })
-	if len(differs) > 0 {
-		return &plan.Reason{Code: plan.CodeChanged, Text: "other inputs differ: " + strings.Join(differs, ", ")}
+	early := slices.ContainsFunc(differs, func(part string) bool {
+		phase, ok := strings.CutSuffix(part, " commands")
+		return !ok || !plan.IsLate(phase)
+	})
+	// What a build left in /tmp nobody traced, so other commands may not begin with it.
+	if early || len(differs) > 0 && (rec.Result != record.Success || !build.EmptyTree(rec.Tmp) || !build.EmptyTree(rec.Shm)) {
+		return nil, otherParts(differs)
 	}
-	return nil
+	return differs, nil
 }
 
-// baseOf describes an earlier build as the rules want it.
-func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, error) {
+// baseOf describes an earlier build as the rules want it. What the warm tree holds need not be in the
+// store: where it turns out to be spoilt, and the store has not all, the element is built clean.
+func (s *Session) baseOf(ctx context.Context, rec record.Record, warm build.Warm) (plan.Base, error) {
+	if known, ok := s.bases.Load(rec.ID); ok {
+		return known.(plan.Base), nil
+	}
 	base := plan.Base{
 		Record: rec.ID, Result: rec.Result, Signal: syscall.Signal(rec.Failure.Signal), Source: rec.SourceTree.String(), SameRoot: true,
 		Unjudged: s.unjudged(ctx, rec),
@@ -180,7 +204,7 @@ func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, err
 	if noop, ok := base.Trace.Phase(plan.ProbePhase); ok && noop.Ended {
 		base.Noop = &noop // of this chain: what could change it makes the next build clean
 	}
-	base.Tree = s.whole(ctx, rec.BuildTree)
+	base.Tree = warm.Holds(rec) && s.has(ctx, rec.BuildTree) || s.whole(ctx, rec.BuildTree)
 	base.Artifact = rec.Result == record.Success && !rec.Files.IsZero() && s.whole(ctx, rec.Files)
 	for _, phase := range rec.Phases {
 		cut := rec.Result != record.Success && rec.Failure.Phase == phase.Name // what was told to end may have exited with 0
@@ -191,7 +215,16 @@ func (s *Session) baseOf(ctx context.Context, rec record.Record) (plan.Base, err
 			Result: rec.Result, Phase: rec.Failure.Phase, Trace: base.Trace, Log: s.logText(ctx, rec.Log), IsSource: s.isSource(ctx, rec.SourceTree),
 		})
 	}
+	if s.lease != nil {
+		s.bases.Store(rec.ID, base)
+	}
 	return base, nil
+}
+
+// has reports whether one blob is here.
+func (s *Session) has(ctx context.Context, d digest.Digest) bool {
+	missing, err := s.cas.Missing(ctx, []digest.Digest{d})
+	return err == nil && len(missing) == 0
 }
 
 // whole reports whether all blobs of a tree are here. What was found once stays while the session
@@ -245,16 +278,20 @@ func (s *Session) isSource(ctx context.Context, root digest.Digest) func(string)
 // said is what the log of a build phase that failed says of the source that was built.
 func (s *Session) said(ctx context.Context, rec record.Record, job build.Job) (plan.Diagnoses, error) {
 	sources, err := build.Sources(ctx, s.cas, rec.SourceTree)
-	return plan.Diagnose(s.logText(ctx, rec.Log), job.Parts.Layout.BuildRoot, sources), err
+	return plan.Diagnose(s.logText(ctx, rec.Log), job.Parts.Layout.BuildRoot, func() map[string]bool { return sources }), err
 }
 
 // against compares a base with the wanted build: the case that the rules judge.
-func (s *Session) against(ctx context.Context, rec record.Record, base plan.Base, job build.Job, phases []plan.Phase) (*build.ContinuedBase, error) {
+func (s *Session) against(ctx context.Context, best *standing, job build.Job, phases []plan.Phase) (*build.ContinuedBase, error) {
+	rec, base := best.rec, best.base
 	changes, err := tree.Compare(ctx, s.cas, rec.SourceTree, job.Source)
 	if err != nil {
 		return nil, nil // the base's source is no longer whole: it can't be compared
 	}
 	asked, err := build.Changes(ctx, s.cas, rec.BuildTree, changes)
+	if errors.Is(err, cas.ErrNotFound) {
+		return nil, nil // as is its build tree, which the warm one stands in for
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +301,7 @@ func (s *Session) against(ctx context.Context, rec record.Record, base plan.Base
 		}
 	}
 	found := &build.ContinuedBase{Record: rec, Changes: changes, Case: plan.Case{
-		Base: base, Changes: asked, Phases: phases, Strict: job.Strict != "", Policies: s.policies(),
+		Base: base, Later: best.later, Changes: asked, Phases: phases, Strict: job.Strict != "", Policies: s.policies(),
 	}}
 	if found.Case.Unread() {
 		if err := build.MarkCopied(ctx, s.cas, rec.Files, rec.BuildTree, found.Case.Changes); err != nil {
@@ -275,14 +312,19 @@ func (s *Session) against(ctx context.Context, rec record.Record, base plan.Base
 	if err != nil {
 		return nil, nil // a read-only cache: nothing can be continued there
 	}
-	times, err := cas.Get(ctx, s.cas, rec.Times)
-	if err != nil {
+	newest, ok := s.newest(ctx, rec, job.Warm)
+	if !ok {
 		return nil, nil
 	}
-	decoded, err := tree.DecodeTimes(times)
-	if err != nil {
-		return nil, nil
-	}
-	found.Case.Clock = plan.Clock{Now: s.options.Now(), Newest: decoded.Newest(), Coarse: !keeps}
+	found.Case.Clock = plan.Clock{Now: s.options.Now(), Newest: newest, Coarse: !keeps}
 	return found, nil
+}
+
+// newest is the time of the newest file in a record's build tree.
+func (s *Session) newest(ctx context.Context, rec record.Record, warm string) (time.Time, bool) {
+	if w := s.env.Warm(warm); w.Holds(rec) && !w.Newest.IsZero() {
+		return w.Newest, true
+	}
+	times, ok := s.times(ctx, rec.Times)
+	return times.Newest(), ok
 }

@@ -11,11 +11,13 @@ import (
 
 	"github.com/git-bst/git-bst/internal/build"
 	"github.com/git-bst/git-bst/internal/cas"
+	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/project"
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/source"
+	"github.com/git-bst/git-bst/internal/tree"
 	"github.com/git-bst/git-bst/keys"
 )
 
@@ -75,6 +77,7 @@ func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, erro
 		err := s.buildOne(ctx, g, n, request.Asked, outcomes[n])
 		if errors.Is(err, cas.ErrCorrupt) { // it was put aside: what it held is fetched, read or built again
 			s.wholeTrees.Clear()
+			s.bases.Clear()
 			s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{"once more, as the cache was damaged: " + err.Error()}})
 			err = s.buildOne(ctx, g, n, request.Asked, outcomes[n])
 		}
@@ -203,7 +206,8 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 	if step.Verdict == plan.Skip {
 		return s.skip(ctx, n, job, step, outcome)
 	}
-	if err := s.prepare(ctx, n, step); err != nil {
+	job.Fetch = func(ctx context.Context) error { return s.ensureSources(ctx, n) }
+	if err := s.prepare(ctx, n, job, step); err != nil {
 		return fmt.Errorf("build %s: %w", n.element.Name, err)
 	}
 	built, err := s.env.Do(ctx, job, step)
@@ -221,7 +225,7 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 		}
 		return fmt.Errorf("build %s: %w", n.element.Name, err)
 	}
-	outcome.Redone = s.redone(ctx, *outcome, built.Record)
+	outcome.Redone = s.redone(ctx, *outcome, built)
 	g.setBuilt(n, &built)
 	return nil
 }
@@ -304,14 +308,43 @@ func (s *Session) lookUpAgain(ctx context.Context, g *graph, n *node, job *build
 }
 
 // prepare puts into the store what the step reads from the work tree (rule 26).
-func (s *Session) prepare(ctx context.Context, n *node, step plan.Step) error {
-	if step.Verdict != plan.Clean && step.Verdict != plan.Resume && step.Verdict != plan.Continue {
+func (s *Session) prepare(ctx context.Context, n *node, job build.Job, step plan.Step) error {
+	ensure := s.ensureSources
+	switch step.Verdict {
+	case plan.Clean, plan.Resume:
+	case plan.Continue:
+		if s.env.Keep != build.KeepAlways { // else the artifact names all of the source
+			ensure = func(ctx context.Context, n *node) error { return s.ensureChanges(ctx, n, job.Base.Changes) }
+		}
+	default:
 		return nil
 	}
-	if err := s.ensureSources(ctx, n); err != nil {
+	if err := ensure(ctx, n); err != nil {
 		return err
 	}
 	return s.chooseSandbox(ctx)
+}
+
+// ensureChanges puts into the store what n's sources have that an old build tree has not: no more is
+// read where that is continued.
+func (s *Session) ensureChanges(ctx context.Context, n *node, changes []tree.Change) error {
+	var files []digest.Digest
+	for _, change := range changes {
+		if change.New.Kind == tree.KindFile {
+			files = append(files, change.New.Digest)
+		}
+	}
+	err := error(nil)
+	switch {
+	case n.stagesWork():
+		err = n.work.repo.EnsureFiles(ctx, n.work.snap, files)
+	case s.snap != nil:
+		err = s.repo.EnsureFiles(ctx, *s.snap, files)
+	}
+	if err != nil {
+		return s.ensureSources(ctx, n)
+	}
+	return nil
 }
 
 // ensureSources puts into the store the blobs of n's sources that are known by digest only.

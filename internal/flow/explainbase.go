@@ -60,7 +60,7 @@ func (s *Session) explainBases(ctx context.Context, g *graph, n *node, explained
 	}
 	all := s.standings(ctx, records, job)
 	for _, one := range all {
-		if err := s.look(ctx, one); err != nil {
+		if err := s.look(ctx, one, s.env.Warm(job.Warm)); err != nil {
 			return err
 		}
 	}
@@ -75,7 +75,7 @@ func (s *Session) explainBases(ctx context.Context, g *graph, n *node, explained
 	if best == nil {
 		return nil
 	}
-	found, err := s.against(ctx, best.rec, best.base, job, explained.Phases)
+	found, err := s.against(ctx, best, job, explained.Phases)
 	if err != nil || found == nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (s *Session) oldTree(ctx context.Context, n *node, job build.Job, facts *pl
 	}
 	var found *build.ContinuedBase
 	if best != nil {
-		if found, err = s.against(ctx, best.rec, best.base, job, facts.Phases); err != nil {
+		if found, err = s.against(ctx, best, job, facts.Phases); err != nil {
 			return nil, err
 		}
 	}

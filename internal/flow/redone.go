@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/git-bst/git-bst/internal/build"
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/plan"
@@ -32,13 +33,13 @@ var objects = []string{".o", ".obj", ".os", ".class"}
 
 // redone describes a build that was carried out. What is no longer in the cache is not counted: this
 // is for people, and no reason to fail.
-func (s *Session) redone(ctx context.Context, outcome Outcome, id string) *Redone {
-	rec, err := s.env.Records.Get(ctx, id)
+func (s *Session) redone(ctx context.Context, outcome Outcome, built build.Built) *Redone {
+	rec, err := s.env.Records.Get(ctx, built.Record)
 	if err != nil {
 		return nil
 	}
 	done := &Redone{Record: rec.ID, Phases: len(rec.Phases)}
-	done.Compiled, done.Units = s.compiled(ctx, rec, outcome.Ran > 0)
+	done.Compiled, done.Units = s.compiled(ctx, rec, outcome.Ran > 0, built)
 	if outcome.Step.Verdict == plan.Clean {
 		return done
 	}
@@ -53,27 +54,32 @@ func (s *Session) redone(ctx context.Context, outcome Outcome, id string) *Redon
 
 // compiled counts the object files in a build's tree, and those that it made: their times are not
 // those of the base, since what a build does not write keeps its time to the nanosecond.
-func (s *Session) compiled(ctx context.Context, rec record.Record, ran bool) (made, all int) {
-	now, ok := s.times(ctx, rec.Times)
-	if !ok {
-		return 0, 0
-	}
-	var before tree.Times
-	if rec.Base != "" {
-		base, err := s.env.Records.Get(ctx, rec.Base)
-		if err != nil {
+func (s *Session) compiled(ctx context.Context, rec record.Record, ran bool, built build.Built) (made, all int) {
+	now, before := built.Times, built.BaseTimes
+	if before == nil {
+		var ok bool
+		if now, ok = s.times(ctx, rec.Times); !ok {
 			return 0, 0
 		}
-		if before, ok = s.times(ctx, base.Times); !ok {
-			return 0, 0
+		if rec.Base != "" {
+			base, err := s.env.Records.Get(ctx, rec.Base)
+			if err != nil {
+				return 0, 0
+			}
+			if before, ok = s.times(ctx, base.Times); !ok {
+				return 0, 0
+			}
 		}
 	}
 	for _, file := range now {
+		for len(before) > 0 && before[0].Path < file.Path {
+			before = before[1:]
+		}
 		if !slices.Contains(objects, path.Ext(file.Path)) {
 			continue
 		}
 		all++
-		if nano, was := before.Lookup(file.Path); ran && (!was || nano != file.Nano) {
+		if ran && (len(before) == 0 || before[0] != file) {
 			made++
 		}
 	}

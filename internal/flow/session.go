@@ -70,6 +70,7 @@ type Session struct {
 	dir     string // the folder that holds project.conf, absolute
 
 	wholeTrees  sync.Map // trees of which all blobs are here, while the lease is held
+	bases       sync.Map // by record, what was found out of earlier builds as bases, while the lease is held
 	snapMu      sync.Mutex
 	snap        *gitint.Snapshot
 	sandboxOnce sync.Once
@@ -163,6 +164,7 @@ func (s *Session) Close() {
 		s.lease.Close()
 		s.lease = nil
 		s.wholeTrees.Clear()
+		s.bases.Clear()
 	}
 }
 

@@ -54,10 +54,12 @@ var (
 )
 
 // Diagnose finds what a log says of source files. root is the absolute path of the build folder as the
-// commands see it. Names from a folder that is not known are taken where just one source ends so.
-func Diagnose(log, root string, isSource map[string]bool) Diagnoses {
+// commands see it; sources lists the source's paths, true for those that are no folders, and is called
+// only where a line may be about one. Names from a folder that is not known are taken where just one
+// source ends so.
+func Diagnose(log, root string, sources func() map[string]bool) Diagnoses {
 	d := Diagnoses{Lines: map[string]int{}, Wrong: map[string]bool{}, Places: map[string]int{}}
-	names := resolver{root: root, sources: isSource}
+	names := resolver{root: root, sources: sources}
 	for line := range strings.Lines(log) {
 		line = strings.TrimRight(line, "\r\n")
 		if match := folderLine.FindStringSubmatch(line); match != nil {
@@ -92,7 +94,7 @@ func Diagnose(log, root string, isSource map[string]bool) Diagnoses {
 // resolver finds out which source file a name in a log stands for.
 type resolver struct {
 	root    string
-	sources map[string]bool
+	sources func() map[string]bool
 	folders []string            // that were entered, as they were named
 	byBase  map[string][]string // the sources by the last part of their names
 }
@@ -138,7 +140,7 @@ func (r *resolver) resolve(name string) string {
 func (r *resolver) named(name string) []string {
 	if r.byBase == nil {
 		r.byBase = map[string][]string{}
-		for source, is := range r.sources {
+		for source, is := range r.sources() {
 			if is {
 				r.byBase[path.Base(source)] = append(r.byBase[path.Base(source)], source)
 			}
@@ -156,7 +158,7 @@ func (r *resolver) maybe(resolved, name string) []string {
 }
 
 func (r *resolver) within(absolute string) string {
-	if name, ok := strings.CutPrefix(absolute, strings.TrimSuffix(r.root, "/")+"/"); ok && r.sources[name] {
+	if name, ok := strings.CutPrefix(absolute, strings.TrimSuffix(r.root, "/")+"/"); ok && r.sources()[name] {
 		return name
 	}
 	return ""

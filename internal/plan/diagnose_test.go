@@ -37,7 +37,7 @@ func TestDiagnose(t *testing.T) {
 		{"a time and a port", "12:30:05 start\nlocalhost:80: error\n", map[string]int{}, true},
 		{"nothing of the kind", "error\nmake: *** [Makefile:3: all] Error 1\n", map[string]int{}, false},
 	} {
-		got := plan.Diagnose(test.log, root, sources)
+		got := plan.Diagnose(test.log, root, func() map[string]bool { return sources })
 		if !maps.Equal(got.Lines, test.want) || got.Errors != test.errors {
 			t.Errorf("%s: %+v, want %v, %v", test.name, got, test.want, test.errors)
 		}
@@ -49,7 +49,7 @@ func TestDiagnosesOf(t *testing.T) {
 	if got := d.Of([]plan.Change{content("a.c"), content("b.c")}); got != "b.c" {
 		t.Errorf("Of = %q", got)
 	}
-	including := plan.Diagnose("In file included from a.c:1:\nb.h:3:1: error: x\n", "/b", map[string]bool{"a.c": true, "b.h": true})
+	including := plan.Diagnose("In file included from a.c:1:\nb.h:3:1: error: x\n", "/b", func() map[string]bool { return map[string]bool{"a.c": true, "b.h": true} })
 	if got := including.Of([]plan.Change{content("a.c"), content("b.h")}); got != "b.h" {
 		t.Errorf("Of = %q, and a.c only includes it", got)
 	}

@@ -124,6 +124,20 @@ func Leftovers(base trace.Trace, isSource func(path string) bool) []string {
 	return left
 }
 
+// Altered returns a file that a base's phases after the build phase changed and did not make, "" for
+// none: where one did, other commands of theirs can't go on from where it ended.
+func Altered(base trace.Trace, isSource func(path string) bool) string {
+	left := Leftovers(base, isSource)
+	for _, phase := range base.Phases {
+		for _, used := range phase.Paths {
+			if IsLate(phase.Name) && used.Uses&trace.Changed != 0 && !slices.Contains(left, used.Name) {
+				return used.Name
+			}
+		}
+	}
+	return ""
+}
+
 // IsLate reports whether a phase comes after the build phase.
 func IsLate(phase string) bool {
 	return !slices.Contains([]string{ConfigurePhase, BuildPhase, ProbePhase, AgainPhase}, phase)

@@ -25,6 +25,7 @@ const clockPatience = 2 * time.Second
 type Case struct {
 	Base        Base
 	Differs     []string // the parts but the source that differ, in words (rule 14)
+	Later       []string // the same of the phases after build: these run, and so need not be equal
 	Changes     []Change // from Base.Source to the wanted source, sorted by path
 	Phases      []Phase  // of the wanted build
 	Policies    Policies
@@ -93,6 +94,9 @@ func Judge(c Case) Judgement {
 	if len(c.Differs) > 0 {
 		return clean(14, CodeChanged, "", "its inputs changed"+differs(&Previous{Differs: c.Differs}))
 	}
+	if len(c.Later) > 0 && len(c.Changes) > 0 {
+		return clean(14, CodeChanged, c.Changes[0].Path, "its inputs changed"+differs(&Previous{Differs: append([]string{"source"}, c.Later...)}))
+	}
 	if text := c.same(); text != "" {
 		return Judgement{Verdict: Same, Reason: Reason{CodeUnread, text}, Rule: 18, Path: c.Changes[0].Path}
 	}
@@ -134,6 +138,8 @@ func (c *Case) proceed() Judgement {
 	switch {
 	case c.Reconfigure:
 		j.Reason = Reason{CodeReconfigure, "configure runs again on the old build tree, as asked"}
+	case len(c.Later) > 0:
+		j.Reason = Reason{CodeContinueLater, "only what comes after building is done again" + differs(&Previous{Differs: c.Later})}
 	case len(c.Changes) == 0:
 		j.Reason = Reason{CodeContinueEqual, "the last build is continued where it ended"}
 	default:

@@ -81,7 +81,39 @@ func TestRule14PartsComeFirst(t *testing.T) {
 			verdict: plan.Clean, code: plan.CodeChanged, text: "its inputs changed: environment"},
 		{name: "README together with a dependency", rule: 14, changes: []plan.Change{content("README")}, with: func(c *plan.Case) { c.Differs = []string{"dependency zlib.bst"} },
 			verdict: plan.Clean, code: plan.CodeChanged},
+		{name: "other install commands", rule: 22, with: func(c *plan.Case) { c.Later = []string{"install commands"} },
+			verdict: plan.Continue, code: plan.CodeContinueLater, text: "only what comes after building is done again: install commands"},
+		{name: "README together with install commands", rule: 14, changes: []plan.Change{content("README")}, with: func(c *plan.Case) { c.Later = []string{"install commands"} },
+			verdict: plan.Clean, code: plan.CodeChanged, text: "its inputs changed: source, install commands"},
+		{name: "other install commands on a killed build", rule: 15, with: func(c *plan.Case) { c.Later, c.Base.Result = []string{"install commands"}, record.Machine },
+			verdict: plan.Clean, code: plan.CodeBaseKilled},
 	})
+}
+
+// TestAltered: other commands after the build phase begin with what that left, so nothing of it may be
+// changed since.
+func TestAltered(t *testing.T) {
+	for name, test := range map[string]struct {
+		late trace.Path
+		want string
+	}{
+		"only read":              {late: trace.Path{Name: "a.o", Uses: trace.Opened}},
+		"made by it":             {late: trace.Path{Name: "stamp", Uses: trace.Created | trace.Written}},
+		"made and deleted by it": {late: trace.Path{Name: "stamp", Uses: trace.Created | trace.Deleted}},
+		"a source":               {late: trace.Path{Name: "README", Uses: trace.Opened | trace.Written}, want: "README"},
+		"a source replaced":      {late: trace.Path{Name: "README", Uses: trace.Created}, want: "README"},
+		"what was built":         {late: trace.Path{Name: "a.o", Uses: trace.Written}, want: "a.o"},
+		"its mode":               {late: trace.Path{Name: "a.o", Uses: trace.Attributes}, want: "a.o"},
+		"moved away":             {late: trace.Path{Name: "a.o", Uses: trace.Moved}, want: "a.o"},
+	} {
+		chain := trace.Trace{Phases: []trace.Phase{
+			{Name: plan.BuildPhase, Ended: true, Paths: []trace.Path{{Name: "a.o", Uses: trace.Created | trace.Written}}},
+			{Name: "install", Ended: true, Paths: []trace.Path{test.late}},
+		}}
+		if got := plan.Altered(chain, func(path string) bool { return path == "README" }); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
 }
 
 func TestRule15UsableBases(t *testing.T) {

@@ -59,31 +59,32 @@ const (
 
 // The reason codes of rules 14 to 23.
 const (
-	CodeUnread         Code = "changes-unread"      // 18: Same
-	CodeContinue       Code = "source-changed"      // 22: Continue
-	CodeContinueEqual  Code = "continued-as-is"     // 22: Continue without a change
-	CodeReconfigure    Code = "asked-reconfigure"   // 22: Continue with configure
-	CodeBaseGone       Code = "base-gone"           // 15, as those that follow
-	CodeBaseRoot       Code = "base-other-root"     //
-	CodeBaseKilled     Code = "base-killed"         //
-	CodeBaseHalf       Code = "base-half-written"   //
-	CodeBaseConfigure  Code = "base-not-configured" //
-	CodeBaseConfigures Code = "configures-late"     //
-	CodeBaseUnjudged   Code = "base-unjudged"       //
-	CodeBaseWithdrawn  Code = "base-withdrawn"      // 34
-	CodeBaseSource     Code = "base-source-unknown" // 17
-	CodeClockCoarse    Code = "clock-coarse"        // 21
-	CodeNoTrace        Code = "not-traced"          // 16
-	CodeAdded          Code = "file-added"          // 19
-	CodeAddedMade      Code = "file-added-made"     // 19
-	CodeDeleted        Code = "file-deleted"        // 19
-	CodeDeletedRead    Code = "file-deleted-read"   // 19
-	CodeRenamed        Code = "file-renamed"        // 19
-	CodeConfigureInput Code = "configure-input"     // 20, by the project's word
-	CodeConfigureRead  Code = "configure-read"      // 20
-	CodeBuildWrote     Code = "build-wrote"         // 20
-	CodeBuildSystem    Code = "build-system-read"   // 20
-	CodeCountsAsRead   Code = "counts-as-read"      // 18 and 20
+	CodeUnread         Code = "changes-unread"       // 18: Same
+	CodeContinue       Code = "source-changed"       // 22: Continue
+	CodeContinueEqual  Code = "continued-as-is"      // 22: Continue without a change
+	CodeContinueLater  Code = "later-phases-changed" // 22: Continue with other commands after the build phase
+	CodeReconfigure    Code = "asked-reconfigure"    // 22: Continue with configure
+	CodeBaseGone       Code = "base-gone"            // 15, as those that follow
+	CodeBaseRoot       Code = "base-other-root"      //
+	CodeBaseKilled     Code = "base-killed"          //
+	CodeBaseHalf       Code = "base-half-written"    //
+	CodeBaseConfigure  Code = "base-not-configured"  //
+	CodeBaseConfigures Code = "configures-late"      //
+	CodeBaseUnjudged   Code = "base-unjudged"        //
+	CodeBaseWithdrawn  Code = "base-withdrawn"       // 34
+	CodeBaseSource     Code = "base-source-unknown"  // 17
+	CodeClockCoarse    Code = "clock-coarse"         // 21
+	CodeNoTrace        Code = "not-traced"           // 16
+	CodeAdded          Code = "file-added"           // 19
+	CodeAddedMade      Code = "file-added-made"      // 19
+	CodeDeleted        Code = "file-deleted"         // 19
+	CodeDeletedRead    Code = "file-deleted-read"    // 19
+	CodeRenamed        Code = "file-renamed"         // 19
+	CodeConfigureInput Code = "configure-input"      // 20, by the project's word
+	CodeConfigureRead  Code = "configure-read"       // 20
+	CodeBuildWrote     Code = "build-wrote"          // 20
+	CodeBuildSystem    Code = "build-system-read"    // 20
+	CodeCountsAsRead   Code = "counts-as-read"       // 18 and 20
 
 	CodeContinuedFailed Code = "continued-failed"       // 23, as those that follow
 	CodeDistrustUnread  Code = "continued-unread"       //
