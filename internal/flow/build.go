@@ -206,8 +206,7 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 	if step.Verdict == plan.Skip {
 		return s.skip(ctx, n, job, step, outcome)
 	}
-	job.Fetch = func(ctx context.Context) error { return s.ensureSources(ctx, n) }
-	if err := s.prepare(ctx, n, job, step); err != nil {
+	if err := s.prepare(ctx, n, &job, step); err != nil {
 		return fmt.Errorf("build %s: %w", n.element.Name, err)
 	}
 	built, err := s.env.Do(ctx, job, step)
@@ -308,7 +307,8 @@ func (s *Session) lookUpAgain(ctx context.Context, g *graph, n *node, job *build
 }
 
 // prepare puts into the store what the step reads from the work tree (rule 26).
-func (s *Session) prepare(ctx context.Context, n *node, job build.Job, step plan.Step) error {
+func (s *Session) prepare(ctx context.Context, n *node, job *build.Job, step plan.Step) error {
+	job.Fetch = func(ctx context.Context) error { return s.ensureSources(ctx, n) }
 	ensure := s.ensureSources
 	switch step.Verdict {
 	case plan.Clean, plan.Resume:

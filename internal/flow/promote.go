@@ -269,7 +269,7 @@ func (s *Session) takeUp(ctx context.Context, g *graph, n *node, dry bool) (buil
 	if !n.runsNothing(facts, step) {
 		return job, step, s.nothing(ctx, n, job, facts, step)
 	}
-	if err := s.prepare(ctx, n, step); err != nil {
+	if err := s.prepare(ctx, n, &job, step); err != nil {
 		return job, step, err
 	}
 	built, err := s.env.Do(ctx, job, step)
