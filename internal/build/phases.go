@@ -253,12 +253,12 @@ func (c *chain) run(ctx context.Context, index int) error {
 		return fmt.Errorf("capture what the %s phase left: %w", phase.Name, captureErr)
 	}
 	captured.Record, captured.How = c.rec.ID, c.how
-	if captured.Trace, err = c.saveTrace(detached(ctx)); err != nil {
-		return err
-	}
 	c.last = captured
 	if !whole || c.how == record.Continued {
 		return nil // rule 24: what stands on an old tree feeds nothing
+	}
+	if captured.Trace, err = c.saveTrace(detached(ctx)); err != nil {
+		return err
 	}
 	c.env.reach(StageCache)
 	_, err = c.env.Phases.Put(ctx, action.Phase, key.Key, captured)

@@ -194,6 +194,9 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 	if step.Verdict == plan.Skip {
 		return s.skip(ctx, n, job, step, outcome)
 	}
+	if step.Runs() {
+		go func() { _, _ = s.sandboxTrial(ctx)() }() // prepare asks for what it found
+	}
 	unlock, err := s.env.Lock(ctx, job)
 	if err != nil {
 		return err
@@ -310,14 +313,11 @@ func (s *Session) lookUpAgain(ctx context.Context, g *graph, n *node, job *build
 func (s *Session) prepare(ctx context.Context, n *node, job *build.Job, step plan.Step) error {
 	job.Fetch = func(ctx context.Context) error { return s.ensureSources(ctx, n) }
 	ensure := s.ensureSources
-	switch step.Verdict {
-	case plan.Clean, plan.Resume:
-	case plan.Continue:
-		if s.env.Keep != build.KeepAlways { // else the artifact names all of the source
-			ensure = func(ctx context.Context, n *node) error { return s.ensureChanges(ctx, n, job.Base.Changes) }
-		}
-	default:
+	if !step.Runs() {
 		return nil
+	}
+	if step.Verdict == plan.Continue && s.env.Keep != build.KeepAlways { // else the artifact names all of the source
+		ensure = func(ctx context.Context, n *node) error { return s.ensureChanges(ctx, n, job.Base.Changes) }
 	}
 	if err := ensure(ctx, n); err != nil {
 		return err

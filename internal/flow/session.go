@@ -74,7 +74,9 @@ type Session struct {
 	snapMu      sync.Mutex
 	snap        *gitint.Snapshot
 	sandboxOnce sync.Once
+	trySandbox  func() (sandbox.Kind, error) // once, what this machine allows
 	sandboxErr  error
+	sandboxMu   sync.Mutex
 	hostMu      sync.Mutex
 	hostSeen    *host
 	works       works
@@ -223,8 +225,19 @@ func (s *Session) Map(ctx context.Context) error {
 
 // chooseSandbox finds out what this machine allows, once a session.
 func (s *Session) chooseSandbox(ctx context.Context) error {
-	s.sandboxOnce.Do(func() { s.env.Sandbox, s.sandboxErr = chooseSandbox(ctx, s.config.Build.Sandbox) })
+	s.sandboxOnce.Do(func() { s.env.Sandbox, s.sandboxErr = s.sandboxTrial(ctx)() })
 	return s.sandboxErr
+}
+
+// sandboxTrial returns what finds that out. Who knows that it will be wanted calls it ahead, as a trial takes
+// some milliseconds.
+func (s *Session) sandboxTrial(ctx context.Context) func() (sandbox.Kind, error) {
+	s.sandboxMu.Lock()
+	defer s.sandboxMu.Unlock()
+	if s.trySandbox == nil {
+		s.trySandbox = sync.OnceValues(func() (sandbox.Kind, error) { return chooseSandbox(ctx, s.config.Build.Sandbox) })
+	}
+	return s.trySandbox
 }
 
 // chooseSandbox returns the kind of this name; auto is the best that works on this machine.

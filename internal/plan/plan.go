@@ -172,6 +172,9 @@ type Step struct {
 	Again   bool    `json:"again,omitempty"`
 }
 
+// Runs reports whether commands run to carry the step out.
+func (s Step) Runs() bool { return s.Verdict == Clean || s.Verdict == Resume || s.Verdict == Continue }
+
 // Make decides what is to be done for one element. Equal facts give equal steps.
 func Make(facts Facts) Step {
 	step := Step{Element: facts.Element}
