@@ -115,7 +115,9 @@ func (c *chain) touch(all bool, paths ...string) {
 	for _, path := range paths {
 		c.touched[path] = c.touched[path] || all
 		for i := strings.LastIndexByte(path, '/'); i > 0; i = strings.LastIndexByte(path[:i], '/') {
-			c.touched[path[:i]] = c.touched[path[:i]]
+			if _, known := c.touched[path[:i]]; !known {
+				c.touched[path[:i]] = false
+			}
 		}
 	}
 }
