@@ -92,7 +92,7 @@ func (s *Session) standings(ctx context.Context, records []record.Record, job bu
 		one.later, one.why = s.otherInputs(ctx, rec, job)
 		if one.why == nil {
 			var err error
-			if one.distance, err = tree.Distance(ctx, s.cas, rec.SourceTree, job.Source, far); err != nil {
+			if one.distance, err = s.distance(ctx, rec.SourceTree, job.Source); err != nil {
 				one.why = &plan.Reason{Code: plan.CodeBaseSource, Text: "the source in its build tree is no longer here"}
 			} else if len(one.later) > 0 && one.distance > 0 {
 				one.why = otherParts(append([]string{"source"}, one.later...))
@@ -101,6 +101,20 @@ func (s *Session) standings(ctx context.Context, records []record.Record, job bu
 		all[i] = one
 	}
 	return all
+}
+
+// distance is how far two source trees are apart, which is asked twice: the step is decided again under the
+// lock of its build key.
+func (s *Session) distance(ctx context.Context, a, b digest.Digest) (int, error) {
+	pair := [2]digest.Digest{a, b}
+	if known, ok := s.distances.Load(pair); ok {
+		return known.(int), nil
+	}
+	n, err := tree.Distance(ctx, s.cas, a, b, far)
+	if err == nil {
+		s.distances.Store(pair, n)
+	}
+	return n, err
 }
 
 // nearest returns the one to continue from; nil when none is usable. It looks at the nearest first.

@@ -71,6 +71,7 @@ type Session struct {
 
 	wholeTrees  sync.Map // trees of which all blobs are here, while the lease is held
 	bases       sync.Map // by record, what was found out of earlier builds as bases, while the lease is held
+	distances   sync.Map // between source trees
 	snapMu      sync.Mutex
 	snap        *gitint.Snapshot
 	sandboxOnce sync.Once
