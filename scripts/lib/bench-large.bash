@@ -52,6 +52,36 @@ large_ninja() {
 	tool_build='ninja --quiet'
 }
 
+# large_sysroot TAR: a root with what the steps need and nothing else, from this machine's programs.
+large_sysroot() {
+	local root=$work/sysroot file
+	mkdir -p "$root/bin" "$root/usr" "$root/tmp"
+	ln -s ../bin "$root/usr/bin"
+	for file in sh mkdir cp make ninja; do
+		if file=$(command -v "$file"); then cp -L "$file" "$root/bin/"; fi
+	done
+	while read -r file; do
+		mkdir -p "$root${file%/*}"
+		cp -L "$file" "$root$file"
+	done < <(ldd "$root"/bin/* | grep -oE '/[^ ]+\.so[^ ]*' | sort -u)
+	tar -c -f "$1" -C "$root" .
+}
+
+# large_project: the project of the tree in the current folder. It is built in the sysroot, as what a build on
+# this machine's own system depends on is looked at each time, and that is as much as the machine has in
+# /usr/local, whatever the tree.
+large_project() {
+	mkdir -p elements
+	[[ -s $work/sysroot.tar ]] || large_sysroot "$work/sysroot.tar"
+	printf 'name: many\nmin-version: 2.0\nelement-path: elements\n' >project.conf
+	printf 'kind: import\nsources:\n- kind: tar\n  url: file://%s\n  base-dir: ""\n  ref: %s\n' \
+		"$work/sysroot.tar" "$(sha256sum <"$work/sysroot.tar" | cut -d ' ' -f 1)" >elements/base.bst
+	printf 'kind: manual\nbuild-depends: [base.bst]\nsources:\n- kind: local\n  path: .\nconfig:\n  build-commands:\n  - %s\n  install-commands:\n  - mkdir -p "%%{install-root}/usr/share" && cp out/d0/f0.o "%%{install-root}/usr/share/f0.o"\n  strip-commands: []\n' \
+		"$tool_build" >elements/many.bst
+	git config bst.build.continue auto
+	git config bst.project.element many.bst
+}
+
 large_install() { mkdir -p "$1/usr/share" && cp out/d0/f0.o "$1/usr/share/f0.o"; }
 
 # large_one TOOL UNITS: all steps with one of the tools.
@@ -68,10 +98,7 @@ large_one() {
 	clean=$(((${EPOCHREALTIME/./} - start) / 1000))
 	cd "$repository"
 	git init --quiet
-	git bst init --kind manual --name many >/dev/null 2>&1
-	printf 'kind: manual\nsources:\n- kind: local\n  path: .\nconfig:\n  build-commands:\n  - %s\n  install-commands:\n  - mkdir -p "%%{install-root}/usr/share" && cp out/d0/f0.o "%%{install-root}/usr/share/f0.o"\n  strip-commands: []\n' \
-		"$tool_build" >elements/many.bst
-	git config bst.build.continue auto
+	large_project
 	git add -A
 	git commit --quiet -m large
 	sleep 2 # so that no file is newer than the index
