@@ -67,27 +67,35 @@ func op(c tree.Change) plan.Op {
 
 // MarkCopied sets Copied where the old content is also in the artifact's files, or in the build
 // tree under another path (rule 18). It reads all folders of both trees: only where
-// plan.Case.Unread says that it matters.
-func MarkCopied(ctx context.Context, store cas.Store, files, built digest.Digest, changes []plan.Change) error {
-	asked := make(map[string][]int, len(changes))
+// plan.Case.Unread says that it matters. index, if not nil, is one of the build tree, and read in its place.
+func MarkCopied(ctx context.Context, store cas.Store, files, built digest.Digest, index *tree.StatIndex, changes []plan.Change) error {
+	asked := make(map[digest.Digest][]int, len(changes))
 	for i, c := range changes {
-		if c.Was != "" {
-			asked[c.Was] = append(asked[c.Was], i)
+		if was, err := digest.Parse(c.Was); err == nil {
+			asked[was] = append(asked[was], i)
+		}
+	}
+	found := func(isBuild bool, path string, d digest.Digest) {
+		for _, i := range asked[d] {
+			changes[i].Copied = changes[i].Copied || !isBuild || changes[i].Path != path
 		}
 	}
 	mark := func(isBuild bool) func(string, tree.Entry) error {
 		return func(path string, e tree.Entry) error {
-			if e.Kind != tree.KindFile {
-				return nil
-			}
-			for _, i := range asked[e.Digest.String()] {
-				changes[i].Copied = changes[i].Copied || !isBuild || changes[i].Path != path
+			if e.Kind == tree.KindFile {
+				found(isBuild, path, e.Digest)
 			}
 			return nil
 		}
 	}
 	if err := tree.Walk(ctx, store, files, mark(false)); err != nil {
 		return fmt.Errorf("look for copies in the artifact: %w", err)
+	}
+	if index != nil {
+		for _, s := range index.Stats {
+			found(true, s.Path, s.Digest)
+		}
+		return nil
 	}
 	if err := tree.Walk(ctx, store, built, mark(true)); err != nil {
 		return fmt.Errorf("look for copies in the build tree: %w", err)

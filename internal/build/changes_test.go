@@ -49,7 +49,7 @@ func TestChanges(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := build.MarkCopied(t.Context(), s, treeOf(t, s, map[string]tree.Entry{"usr/m": file("3")}), tip, got); err != nil {
+	if err := build.MarkCopied(t.Context(), s, treeOf(t, s, map[string]tree.Entry{"usr/m": file("3")}), tip, nil, got); err != nil {
 		t.Fatal(err)
 	}
 	id := func(content string) string { return digest.Of([]byte(content)).String() }

@@ -192,7 +192,7 @@ func TestContinueEqualsClean(t *testing.T) {
 			}
 			c := plan.Case{Base: base, Changes: asked, Clock: plan.Clock{Now: time.Now(), Newest: captured.Times.Newest()}}
 			if c.Unread() {
-				if err := build.MarkCopied(t.Context(), store, w.capture(out).Root, captured.Root, asked); err != nil {
+				if err := build.MarkCopied(t.Context(), store, w.capture(out).Root, captured.Root, captured.Index, asked); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -395,6 +395,20 @@ func (w Warm) Holds(rec record.Record) bool {
 		tmp.Tree == orEmpty(rec.Tmp) && shm.Tree == orEmpty(rec.Shm)
 }
 
+// WarmIndex returns an index of a record's build tree, where the warm tree of this id holds that; nil where
+// there is none.
+func (e *Env) WarmIndex(id string, rec record.Record) *tree.StatIndex {
+	w := e.Warm(id)
+	if !w.Holds(rec) {
+		return nil
+	}
+	index := (&warmTree{dir: e.dir("warm", id)}).index(w.state)
+	if index == nil || len(index.Folders) == 0 || index.Folders[0].Digest != rec.BuildTree {
+		return nil
+	}
+	return index
+}
+
 // contentOf describes a captured folder.
 func contentOf(captured tree.Imported, folder string) (warmContent, error) {
 	var times digest.Digest

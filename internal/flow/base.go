@@ -318,7 +318,7 @@ func (s *Session) against(ctx context.Context, best *standing, job build.Job, ph
 		Base: base, Later: best.later, Changes: asked, Phases: phases, Strict: job.Strict != "", Policies: s.policies(),
 	}}
 	if found.Case.Unread() {
-		if err := build.MarkCopied(ctx, s.cas, rec.Files, rec.BuildTree, found.Case.Changes); err != nil {
+		if err := build.MarkCopied(ctx, s.cas, rec.Files, rec.BuildTree, s.env.WarmIndex(job.Warm, rec), found.Case.Changes); err != nil {
 			return nil, err
 		}
 	}
