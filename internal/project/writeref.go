@@ -16,11 +16,15 @@ import (
 // ErrNotEditable is returned by WriteRef when the place of a ref cannot be changed alone.
 var ErrNotEditable = errors.New("the reference cannot be edited in place")
 
+// ErrChanged is returned when the file of a ref is not as it was read: somebody edits it.
+var ErrChanged = errors.New("the file was changed meanwhile")
+
 // RefEdit is a change of one ref in the file that defines it, not written yet.
 type RefEdit struct {
 	Path string // of the file, absolute; where it is a link, of the linked file
 	At   Place  // of the old ref, or of the source that has none
 	Text string // of the whole file
+	was  string // what Text was made from
 	ref  string
 	mode fs.FileMode
 }
@@ -28,7 +32,8 @@ type RefEdit struct {
 // WriteRef sets the ref of the element's source with this index in the file that defines it, and
 // nothing else: comments, quotes and order stay. A ref that is not there yet is added to its source.
 // The new text is read again before it is written; if anything but the ref would change, nothing is
-// written and the error is ErrNotEditable. The element in memory is not changed.
+// written and the error is ErrNotEditable; ErrChanged where the file has something else at that place than
+// what the element was loaded from. The element in memory is not changed.
 func WriteRef(e *Element, index int, ref string) error {
 	edit, err := EditRef(e, index, ref)
 	if err != nil {
@@ -52,7 +57,11 @@ func EditRef(e *Element, index int, ref string) (RefEdit, error) {
 	if err != nil {
 		return RefEdit{}, fmt.Errorf("write ref of %s: %w", e.Name, err)
 	}
-	if edit.Text, err = editRef(string(data), at, ref, replaces); err != nil {
+	edit.was = string(data)
+	if err = stillThere(data, at, src.Config, ref, replaces); err == nil {
+		edit.Text, err = editRef(edit.was, at, ref, replaces)
+	}
+	if err != nil {
 		err = fmt.Errorf("write ref of %s at %s: %w", e.Name, at, err)
 		return RefEdit{}, hint.Addf(err, "set it by hand: ref: %s", ref)
 	}
@@ -73,8 +82,43 @@ func (edit *RefEdit) read(dir string) ([]byte, error) {
 	return os.ReadFile(edit.Path)
 }
 
-// Write writes the file whole.
-func (edit RefEdit) Write() error { return fsx.WriteFile(edit.Path, []byte(edit.Text), edit.mode) }
+// Write writes the file whole. ErrChanged when it is not any more what was edited: nothing is written.
+func (edit RefEdit) Write() error {
+	now, err := os.ReadFile(edit.Path)
+	if err == nil && string(now) != edit.was {
+		err = hint.Add(ErrChanged, "look at it, and give the same command again")
+	}
+	if err != nil {
+		return fmt.Errorf("write the ref in %s: %w", edit.At.File, err)
+	}
+	return fsx.WriteFile(edit.Path, []byte(edit.Text), edit.mode)
+}
+
+// stillThere makes sure that a file has at the place of a ref, or of a source without one, what was read
+// there: who edits the file moves its lines, and another source's ref may have come to stand there. A ref
+// that is put together from variables can't be edited.
+func stillThere(data []byte, at Place, config *Node, ref string, replaces bool) error {
+	file, err := ParseYAML(data, at.File)
+	if err != nil {
+		return err
+	}
+	target := file.findAt(at, replaces)
+	switch {
+	case target == nil:
+		return ErrChanged
+	case replaces && strings.Contains(target.value, "%{"):
+		return ErrNotEditable
+	case replaces && target.value != config.Get("ref").Value() && target.value != ref: // ref: another element shares the place
+		return ErrChanged
+	}
+	for i, key := range target.keys {
+		item, known := target.items[i], config.Get(key)
+		if item.kind == Scalar && known != nil && item.value != known.Value() && !strings.Contains(item.value, "%{") {
+			return ErrChanged
+		}
+	}
+	return nil
+}
 
 // editable is the file that a path of the project names: behind a link the linked file is changed,
 // but none outside of the project.

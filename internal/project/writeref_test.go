@@ -65,6 +65,44 @@ func TestWriteRefElsewhere(t *testing.T) {
 	}
 }
 
+// Who edits the file at the same time loses nothing, and no other source gets the ref.
+func TestWriteRefMeanwhile(t *testing.T) {
+	const one = "kind: import\nsources:\n- kind: tar\n  url: https://x.example.org/a\n  ref: abc\n"
+	const two = "- kind: tar\n  url: https://x.example.org/b\n"
+	for name, test := range map[string]struct {
+		before, after string
+		index         int
+	}{
+		"a comment above":   {one, "# mine\n" + one, 0},
+		"a source in front": {one + two + "  ref: def\n", strings.Replace(one, "- kind", two+"  ref: def\n- kind", 1), 0},
+		"another source":    {one + two, strings.Replace(one, "a\n  ref: abc", "a", 1) + "\n" + strings.Replace(two, "/b", "/c", 1), 1},
+	} {
+		dir := writeFiles(t, map[string]string{"a.bst": test.before})
+		e, path := loadElement(t, dir), filepath.Join(dir, "a.bst")
+		edit, err := project.EditRef(e, test.index, "new")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(test.after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := edit.Write(); !errors.Is(err, project.ErrChanged) {
+			t.Errorf("%s: Write: %v, want ErrChanged", name, err)
+		}
+		if err := project.WriteRef(e, test.index, "new"); !errors.Is(err, project.ErrChanged) {
+			t.Errorf("%s: WriteRef: %v, want ErrChanged", name, err)
+		}
+		if got, _ := os.ReadFile(path); string(got) != test.after {
+			t.Errorf("%s: file was changed to %q", name, got)
+		}
+	}
+	text := "kind: import\nvariables: {v: abc}\nsources:\n- kind: tar\n  url: https://x.example.org/a\n  ref: '%{v}'\n"
+	dir := writeFiles(t, map[string]string{"a.bst": text})
+	if err := project.WriteRef(loadElement(t, dir), 0, "new"); !errors.Is(err, project.ErrNotEditable) {
+		t.Errorf("a ref in a variable: %v, want ErrNotEditable", err)
+	}
+}
+
 func writeFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	if files["project.conf"] == "" {
