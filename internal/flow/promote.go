@@ -152,6 +152,11 @@ func (s *Session) promoteOne(ctx context.Context, g *graph, n *node, c *candidat
 			return found, err
 		}
 	}
+	if c != nil && c.edit != nil && !request.DryRun {
+		if err := c.edit.Write(); err != nil {
+			return found, err
+		}
+	}
 	found.Step, found.Strict, found.Key = step, job.Strict != "", job.Strict
 	if !found.Strict {
 		found.Key = job.Refs[0].Key
@@ -161,12 +166,6 @@ func (s *Session) promoteOne(ctx context.Context, g *graph, n *node, c *candidat
 	}
 	if c != nil && c.edit != nil {
 		found.Commit, found.Ref, found.OldRef, found.File = c.commit, c.ref, c.old, c.edit.At.File
-		if request.DryRun {
-			return found, nil
-		}
-		if err := c.edit.Write(); err != nil {
-			return found, err
-		}
 	}
 	return found, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -81,6 +82,9 @@ func (s *Session) writeable(ctx context.Context, g *graph, n *node, commit sourc
 		if err := s.checkUntouched(ctx, edit); err != nil {
 			return nil, err
 		}
+		if err := s.checkUnshared(ctx, n, edit); err != nil {
+			return nil, err
+		}
 		c.edit = &edit
 		n.element.Sources[0].Config = src.Config.Clone()
 		n.element.Sources[0].Config.Set("ref", project.NewScalar(c.ref))
@@ -138,6 +142,33 @@ func (s *Session) checkUntouched(ctx context.Context, edit project.RefEdit) erro
 	}
 	err = fmt.Errorf("%w: %s has edits that are in no commit", ErrRefused, edit.At.File)
 	return hint.Addf(err, "commit them first: git -C %s add %s && git -C %s commit; or put them aside: git -C %s stash", dir, name, dir, dir)
+}
+
+// checkUnshared refuses a ref that other elements have too, from a file that they include: theirs would
+// change with it.
+func (s *Session) checkUnshared(ctx context.Context, n *node, edit project.RefEdit) error {
+	of := n.element.Project
+	if edit.At.File == path.Join(of.ElementPath, n.element.Name) {
+		return nil
+	}
+	names, err := of.ElementNames()
+	if err != nil {
+		return err
+	}
+	all, err := s.read(ctx, names)
+	if err != nil {
+		return fmt.Errorf("look for who else has the ref in %s: %w", edit.At.File, err)
+	}
+	for _, other := range all.Order {
+		for _, src := range other.Sources {
+			if other.Name == n.element.Name || edit.At != src.At && edit.At != src.Config.Get("ref").At() {
+				continue
+			}
+			err := fmt.Errorf("%w: the ref in %s is that of %s too", ErrRefused, edit.At, other.Name)
+			return hint.Addf(err, "give %s a ref of its own in its own file; or change it for both: ref: %s", n.element.Name, edit.Ref())
+		}
+	}
+	return nil
 }
 
 // onlyRefs reports whether a file differs from the last commit's in nothing but the ref that is to be

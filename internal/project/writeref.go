@@ -82,6 +82,9 @@ func (edit *RefEdit) read(dir string) ([]byte, error) {
 	return os.ReadFile(edit.Path)
 }
 
+// Ref is what is to be written.
+func (edit RefEdit) Ref() string { return edit.ref }
+
 // Write writes the file whole. ErrChanged when it is not any more what was edited: nothing is written.
 func (edit RefEdit) Write() error {
 	now, err := os.ReadFile(edit.Path)
