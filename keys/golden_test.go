@@ -28,7 +28,7 @@ func strictKeys(t testing.TB, req project.Request) (map[string]string, error) {
 	}
 	result := map[string]string{}
 	for e, n := range names {
-		result[e.Name] = shown(n.Strict)
+		result[e.FullName()] = shown(n.Strict)
 	}
 	return result, nil
 }
@@ -77,6 +77,8 @@ var goldenSets = []struct {
 	{"main-aarch64", "main", map[string]string{"arch": "aarch64", "flavour": "plain", "parts": "beta,alpha"}},
 	{"refs-default", "refs", nil},
 	{"refs-which", "refs", map[string]string{"which": "true"}},
+	{"junctions-default", "junctions", nil},
+	{"junctions-slow", "junctions", map[string]string{"fast": "false"}},
 }
 
 func TestGoldenKeys(t *testing.T) {

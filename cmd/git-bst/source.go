@@ -80,11 +80,11 @@ func sourceTrack() command {
 			done()
 			for _, ref := range refs {
 				if a.json {
-					_ = writeJSONLine(a.stdout, map[string]interface{}{"schema": "git-bst.tracked", "version": 1, "element": ref.Element.Name,
+					_ = writeJSONLine(a.stdout, map[string]interface{}{"schema": "git-bst.tracked", "version": 1, "element": ref.Element.FullName(),
 						"source": ref.Index, "ref": ref.Ref, "old_ref": ref.Old})
 					continue
 				}
-				fmt.Fprintf(a.stdout, "%s %s\n", ui.Safe(ref.Element.Name), ui.Safe(ref.Ref))
+				fmt.Fprintf(a.stdout, "%s %s\n", ui.Safe(ref.Element.FullName()), ui.Safe(ref.Ref))
 			}
 			switch {
 			case err != nil:

@@ -21,13 +21,13 @@ import (
 // caller plans again once it has the lock, and finds what the first one built.
 func (e *Env) Lock(ctx context.Context, job Job) (unlock func(), err error) {
 	if err := e.writable(); err != nil {
-		return nil, fmt.Errorf("build %s: %w", job.Element, err)
+		return nil, fmt.Errorf("build %s: %w", job.Name, err)
 	}
 	path := e.dir("locks", "build-"+job.Chain.Build)
 	if unlock, err := fsx.TryLock(path); !errors.Is(err, fsx.ErrLocked) {
 		return unlock, err
 	}
-	e.note(job.Element, "waiting: another process builds the same")
+	e.note(job.Name, "waiting: another process builds the same")
 	return fsx.Lock(ctx, path)
 }
 
@@ -36,7 +36,7 @@ func (e *Env) Lock(ctx context.Context, job Job) (unlock func(), err error) {
 // a record of the attempt too, except for Skip and Failed, which change nothing.
 func (e *Env) Do(ctx context.Context, job Job, step plan.Step) (Built, error) {
 	if step.Verdict != plan.Failed { // nothing begins then: the failure is all there is to tell
-		e.emit(Event{Kind: EventStart, Element: job.Element, Verdict: string(step.Verdict),
+		e.emit(Event{Kind: EventStart, Element: job.Name, Verdict: string(step.Verdict),
 			Reason: step.Reason.Text, Code: string(step.Reason.Code), Key: job.key()})
 	}
 	started := e.Now()
@@ -45,16 +45,16 @@ func (e *Env) Do(ctx context.Context, job Job, step plan.Step) (Built, error) {
 	var failure *Failure
 	switch {
 	case err != nil && ctx.Err() != nil:
-		e.emit(Event{Kind: EventInterrupted, Element: job.Element, Duration: built.Took, Key: job.key()})
+		e.emit(Event{Kind: EventInterrupted, Element: job.Name, Duration: built.Took, Key: job.key()})
 	case errors.As(err, &failure):
-		event := Event{Kind: EventFailed, Element: job.Element, Phase: failure.Phase, LogPath: failure.Log, Command: failure.Command,
+		event := Event{Kind: EventFailed, Element: job.Name, Phase: failure.Phase, LogPath: failure.Log, Command: failure.Command,
 			ExitCode: failure.ExitCode, Signal: failure.Signal, Lines: failure.Tail, Duration: built.Took, Reason: failure.Summary(), Key: job.key()}
 		if failure.Replayed {
 			event.Verdict, event.Code, event.Reason = string(step.Verdict), string(step.Reason.Code), step.Reason.Text
 		}
 		e.emit(event)
 	case err == nil && step.Verdict != plan.Skip:
-		e.emit(Event{Kind: EventDone, Element: job.Element, Verdict: string(step.Verdict), Duration: built.Took, Key: job.key()})
+		e.emit(Event{Kind: EventDone, Element: job.Name, Verdict: string(step.Verdict), Duration: built.Took, Key: job.key()})
 	}
 	return built, err
 }
@@ -70,13 +70,13 @@ func (j Job) key() string {
 func (e *Env) do(ctx context.Context, job Job, step plan.Step) (Built, error) {
 	switch step.Verdict {
 	case plan.Failed:
-		return Built{}, e.replay(ctx, step.Record)
+		return Built{}, e.replay(ctx, job.Name, step.Record)
 	case plan.Promote:
 		return e.promote(ctx, job, step)
 	case plan.Resume:
 		built, err := e.run(ctx, job, step)
 		if errors.Is(err, ErrClock) {
-			e.note(job.Element, "building clean: "+ErrClock.Error())
+			e.note(job.Name, "building clean: "+ErrClock.Error())
 			instead := plan.Step{Element: step.Element, Verdict: plan.Clean, Reason: plan.Reason{Code: plan.CodeClock, Text: ErrClock.Error()}}
 			built, err = e.run(ctx, job, instead)
 			built.Instead = &instead
@@ -89,17 +89,17 @@ func (e *Env) do(ctx context.Context, job Job, step plan.Step) (Built, error) {
 	case plan.Same:
 		return e.same(ctx, job, step)
 	default:
-		return Built{}, fmt.Errorf("internal error: build of %s: expected a verdict that can be carried out, got %q", job.Element, step.Verdict)
+		return Built{}, fmt.Errorf("internal error: build of %s: expected a verdict that can be carried out, got %q", job.Name, step.Verdict)
 	}
 }
 
-// replay returns the failure that a record holds.
-func (e *Env) replay(ctx context.Context, id string) error {
+// replay returns the failure that a record of the element with this name holds.
+func (e *Env) replay(ctx context.Context, name, id string) error {
 	rec, err := e.Records.Get(ctx, id)
 	if err != nil {
 		return fmt.Errorf("read the record of the failed build: %w", err)
 	}
-	failure := &Failure{Element: rec.Element, Phase: rec.Failure.Phase, Command: rec.Failure.Command, ExitCode: rec.Failure.ExitCode,
+	failure := &Failure{Element: name, Phase: rec.Failure.Phase, Command: rec.Failure.Command, ExitCode: rec.Failure.ExitCode,
 		Signal: signalName(syscall.Signal(rec.Failure.Signal)), Result: rec.Result, Record: rec.ID, Replayed: true}
 	failure.Log = rec.Failure.LogPath
 	if failure.Tail = Tail(failure.Log, e.LogLines); failure.Tail == nil {
@@ -170,7 +170,7 @@ func (e *Env) runStep(ctx context.Context, job Job, step plan.Step, do func(cont
 
 // runJob runs a job's phases from first on, or the work of a kind that has none.
 func (e *Env) runJob(ctx context.Context, c *chain, first int) error {
-	e.note(c.job.Element, c.job.Warnings...)
+	e.note(c.job.Name, c.job.Warnings...)
 	if len(c.job.Parts.Phases) == 0 {
 		files, err := e.assemble(ctx, c.job, c.dir)
 		c.rec.Files = files

@@ -30,7 +30,7 @@ func (e *Env) continueFrom(ctx context.Context, job Job, step plan.Step) (Built,
 	if !errors.As(err, &doubt) {
 		return built, err
 	}
-	e.emit(Event{Kind: EventNote, Element: job.Element, Code: string(doubt.reason.Code), Lines: []string{"building clean: " + doubt.reason.Text}})
+	e.emit(Event{Kind: EventNote, Element: job.Name, Code: string(doubt.reason.Code), Lines: []string{"building clean: " + doubt.reason.Text}})
 	if job.Fetch != nil {
 		if err := job.Fetch(ctx); err != nil {
 			return Built{}, err
@@ -55,7 +55,7 @@ func doubt(code plan.Code, format string, args ...any) error {
 func (c *chain) proceed(ctx context.Context, step plan.Step) error {
 	base := c.job.Base
 	if base == nil || base.Record.ID != step.Record {
-		return fmt.Errorf("internal error: continue %s: expected the record %s", c.job.Element, step.Record)
+		return fmt.Errorf("internal error: continue %s: expected the record %s", c.job.Name, step.Record)
 	}
 	c.rec.Base = base.Record.ID
 	if err := c.takeUp(ctx, base.Record, step.Phase); err != nil {
@@ -212,7 +212,7 @@ func (c *chain) trial(ctx context.Context, name string) (sandbox.Result, *phaseL
 		return sandbox.Result{}, nil, err
 	}
 	defer log.close()
-	c.env.emit(Event{Kind: EventPhase, Element: c.job.Element, Phase: name, LogPath: log.path})
+	c.env.emit(Event{Kind: EventPhase, Element: c.job.Name, Phase: name, LogPath: log.path})
 	c.env.reach(StagePhase)
 	result, _, err := c.runTraced(ctx, name, c.job.Parts.Phases[at].Commands, log)
 	if err == nil && Outcome(result) == record.Interrupted {

@@ -25,7 +25,7 @@ func (e *Env) failure(job Job, phase, command string, result sandbox.Result, log
 		result.Signal = syscall.SIGKILL
 	}
 	return &Failure{
-		Element: job.Element, Phase: phase, Command: command, ExitCode: result.ExitCode,
+		Element: job.Name, Phase: phase, Command: command, ExitCode: result.ExitCode,
 		Signal: signalName(result.Signal), Result: outcome, Log: log.path, Tail: log.tail(e.LogLines), Limit: e.Timeout,
 	}
 }

@@ -58,8 +58,8 @@ func (e *Env) admit(ctx context.Context, job Job, rec record.Record) error {
 		return fmt.Errorf("store the artifact: %w", err)
 	}
 	if withdrawn {
-		err := fmt.Errorf("store the artifact of %s: %w", job.Element, ErrWithdrawn)
-		return hint.Addf(err, "to build it without earlier results: git bst build --clean %s", job.Element)
+		err := fmt.Errorf("store the artifact of %s: %w", job.Name, ErrWithdrawn)
+		return hint.Addf(err, "to build it without earlier results: git bst build --clean %s", job.Name)
 	}
 	if rec.Base != "" {
 		base, err := e.Records.Get(ctx, rec.Base)
@@ -82,8 +82,8 @@ func (e *Env) admit(ctx context.Context, job Job, rec record.Record) error {
 }
 
 func (e *Env) overtaken(job Job, what string) error {
-	err := fmt.Errorf("store the artifact of %s: %s was withdrawn meanwhile: %w", job.Element, what, ErrWithdrawn)
-	return hint.Addf(err, "to build it on what took its place: git bst build %s", job.Element)
+	err := fmt.Errorf("store the artifact of %s: %s was withdrawn meanwhile: %w", job.Name, what, ErrWithdrawn)
+	return hint.Addf(err, "to build it on what took its place: git bst build %s", job.Name)
 }
 
 // describe makes the artifact's message and puts the blobs that it names.

@@ -17,6 +17,7 @@ import (
 // Job is all that is needed to build one element, as values.
 type Job struct {
 	Element string // its name in the project
+	Name    string // as the user names it, with the junctions that lead to its project
 	Project string
 	Recipe  recipe.Recipe
 	Chain   keys.Chain

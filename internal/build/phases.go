@@ -218,7 +218,7 @@ func (c *chain) run(ctx context.Context, index int) error {
 		return err
 	}
 	defer log.close()
-	c.env.emit(Event{Kind: EventPhase, Element: c.job.Element, Phase: phase.Name, LogPath: log.path})
+	c.env.emit(Event{Kind: EventPhase, Element: c.job.Name, Phase: phase.Name, LogPath: log.path})
 	c.env.reach(StagePhase)
 	started := c.env.Now()
 	result, running, err := c.runTraced(ctx, phase.Name, phase.Commands, log)
@@ -310,7 +310,7 @@ func (e *Env) runCommands(ctx context.Context, spec sandbox.Spec, commands []str
 func (c *chain) remark(text string) {
 	if !slices.Contains(c.rec.Notes, text) {
 		c.rec.Notes = append(c.rec.Notes, text)
-		c.env.note(c.job.Element, text)
+		c.env.note(c.job.Name, text)
 	}
 }
 

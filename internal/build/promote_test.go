@@ -84,7 +84,7 @@ func (p *promoter) built(element string, parts keys.Parts, stands []build.Stand,
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	job := build.Job{Element: element, Project: "p", Chain: chain, Parts: parts, Stands: stands, Trust: record.Trust{How: record.Clean, Where: record.Sysroot}}
+	job := build.Job{Element: element, Name: element, Project: "p", Chain: chain, Parts: parts, Stands: stands, Trust: record.Trust{How: record.Clean, Where: record.Sysroot}}
 	image, err := cas.PutBytes(p.t.Context(), p.env.CAS, chain.PreImage)
 	if err != nil {
 		p.t.Fatal(err)

@@ -30,7 +30,7 @@ func (e *Env) Rebuild(ctx context.Context, job Job) (Rebuilt, error) {
 	job.Base, job.Warm = nil, ""
 	started := e.Now()
 	made, err := e.rebuild(ctx, job)
-	event := Event{Kind: EventDone, Element: job.Element, Verdict: string(plan.Clean), Duration: e.Now().Sub(started), Key: job.key()}
+	event := Event{Kind: EventDone, Element: job.Name, Verdict: string(plan.Clean), Duration: e.Now().Sub(started), Key: job.key()}
 	switch failure := made.Failure; {
 	case err != nil && ctx.Err() != nil:
 		event.Kind = EventInterrupted
@@ -45,8 +45,8 @@ func (e *Env) Rebuild(ctx context.Context, job Job) (Rebuilt, error) {
 }
 
 func (e *Env) rebuild(ctx context.Context, job Job) (Rebuilt, error) {
-	step := plan.Step{Element: job.Element, Verdict: plan.Clean, Reason: plan.Reason{Code: plan.CodeVerify, Text: "a clean build was asked for, to compare with"}}
-	e.emit(Event{Kind: EventStart, Element: job.Element, Verdict: string(step.Verdict), Reason: step.Reason.Text, Code: string(step.Reason.Code), Key: job.key()})
+	step := plan.Step{Element: job.Name, Verdict: plan.Clean, Reason: plan.Reason{Code: plan.CodeVerify, Text: "a clean build was asked for, to compare with"}}
+	e.emit(Event{Kind: EventStart, Element: job.Name, Verdict: string(step.Verdict), Reason: step.Reason.Text, Code: string(step.Reason.Code), Key: job.key()})
 	rec, err := e.begin(job, step)
 	if err != nil {
 		return Rebuilt{}, err
@@ -100,7 +100,7 @@ func (e *Env) Confirm(ctx context.Context, job Job, stored artifact.Entry, made 
 		}
 	}
 	if _, err := e.Artifacts.Put(ctx, refs, stored.Artifact, rec.ID); err != nil {
-		return rec, fmt.Errorf("mark the artifact of %s as verified: %w", job.Element, err)
+		return rec, fmt.Errorf("mark the artifact of %s as verified: %w", job.Name, err)
 	}
 	return rec, e.keepPhases(ctx, made, false)
 }

@@ -77,14 +77,14 @@ func (e *Env) layer(ctx context.Context, placed Placed, merged tree.Merged) arti
 func (e *Env) judge(job Job, sessions []artifact.Session) error {
 	warnings, err := artifact.Warnings(sessions, job.FatalWarnings)
 	if err != nil {
-		return fmt.Errorf("stage the dependencies of %s: %w", job.Element, err)
+		return fmt.Errorf("stage the dependencies of %s: %w", job.Name, err)
 	}
 	for _, warning := range warnings {
 		text := warning.Text + ": " + list(warning.Detail)
 		if warning.Fatal {
-			return &StagingError{Element: job.Element, Token: warning.Token, Detail: text}
+			return &StagingError{Element: job.Name, Token: warning.Token, Detail: text}
 		}
-		e.note(job.Element, text)
+		e.note(job.Name, text)
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func (e *Env) Withdraw(ctx context.Context, job Job, stored artifact.Entry, why 
 	for more := true; more; {
 		found, err := e.follow(ctx, job, stored)
 		if err != nil {
-			return buried, fmt.Errorf("withdraw the artifact of %s: %w", job.Element, err)
+			return buried, fmt.Errorf("withdraw the artifact of %s: %w", job.Name, err)
 		}
 		more = false
 		for _, rec := range found.records {

@@ -52,10 +52,10 @@ func (s *Session) Artifact(ctx context.Context, name string) (Found, error) {
 		return Found{}, err
 	}
 	if entry == nil {
-		err := fmt.Errorf("%w: artifact of %s: %s", ErrNotCached, n.element.Name, step)
-		return Found{}, hint.Addf(err, "to build it: git bst build %s", n.element.Name)
+		err := fmt.Errorf("%w: artifact of %s: %s", ErrNotCached, n.element.FullName(), step)
+		return Found{}, hint.Addf(err, "to build it: git bst build %s", n.element.FullName())
 	}
-	return s.found(ctx, Found{Name: n.element.Name, Entry: *entry, node: n, graph: g}, nil)
+	return s.found(ctx, Found{Name: n.element.FullName(), Entry: *entry, node: n, graph: g}, nil)
 }
 
 func (s *Session) found(ctx context.Context, f Found, err error) (Found, error) {
@@ -97,7 +97,7 @@ func (s *Session) entryOf(ctx context.Context, g *graph, n *node) (*artifact.Ent
 	for _, other := range order {
 		made, facts, err := s.resolve(ctx, g, other, Asked{})
 		if err != nil {
-			return nil, "", fmt.Errorf("plan %s: %w", other.element.Name, err)
+			return nil, "", fmt.Errorf("plan %s: %w", other.element.FullName(), err)
 		}
 		if other == n {
 			job, reason = made, "it is not built with its present inputs"
@@ -142,11 +142,11 @@ func (s *Session) Checkout(ctx context.Context, request CheckoutRequest) (Found,
 
 // runtimeTree merges an element with what it needs at run time, as they are staged.
 func (s *Session) runtimeTree(ctx context.Context, found Found) (digest.Digest, error) {
-	job := build.Job{Element: found.Name}
+	job := build.Job{Name: found.Name}
 	for _, e := range found.node.element.RunScope() {
 		n := found.graph.nodes[e]
 		if n.built == nil {
-			err := fmt.Errorf("%w: artifact of %s, which %s needs at run time", ErrNotCached, e.Name, found.Name)
+			err := fmt.Errorf("%w: artifact of %s, which %s needs at run time", ErrNotCached, e.FullName(), found.Name)
 			return digest.Digest{}, hint.Addf(err, "to build it: git bst build %s", found.Name)
 		}
 		job.Stack = append(job.Stack, build.Placed{Name: e.Name, Project: e.Project.Name, Files: n.built.Files, Location: "/", Whitelist: whitelist(n.element)})
@@ -286,8 +286,8 @@ func (s *Session) Newest(ctx context.Context, name string) (record.Record, error
 	}
 	rec, err := s.env.Records.Latest(ctx, record.Filter{Project: n.element.Project.Name, Element: n.element.Name})
 	if errors.Is(err, cas.ErrNotFound) {
-		err := fmt.Errorf("%w: %s was never built here", ErrNotCached, n.element.Name)
-		return record.Record{}, hint.Addf(err, "to build it: git bst build %s", n.element.Name)
+		err := fmt.Errorf("%w: %s was never built here", ErrNotCached, n.element.FullName())
+		return record.Record{}, hint.Addf(err, "to build it: git bst build %s", n.element.FullName())
 	}
 	return rec, err
 }

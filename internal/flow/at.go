@@ -22,7 +22,7 @@ type history struct {
 // historyOf finds the history of what an element is built from: that of the workspace in which the user
 // stands, else of the element's own, else the project's. ErrNoHistory when no commit changes anything.
 func (s *Session) historyOf(g *graph, n *node) (history, error) {
-	h := history{repo: s.repo, standing: s.options.Standing, project: g.project, element: n.element.Name}
+	h := history{repo: s.repo, standing: s.options.Standing, project: g.project, element: n.element.FullName()}
 	if h.standing == nil && n.work != nil {
 		h.standing = &workspace.Standing{Dir: n.work.Dir(), ProjectDir: s.dir, Workspaces: []workspace.Workspace{n.work.Workspace}}
 	}
@@ -89,7 +89,7 @@ func (s *Session) elementAt(ctx context.Context, h history) (*graph, *node, erro
 			continue
 		}
 		if _, _, err := s.resolve(ctx, g, other, Asked{}); err != nil {
-			return nil, nil, fmt.Errorf("plan %s: %w", other.element.Name, err)
+			return nil, nil, fmt.Errorf("plan %s: %w", other.element.FullName(), err)
 		}
 	}
 	return g, n, nil

@@ -66,7 +66,7 @@ func (s *Session) base(ctx context.Context, n *node, job build.Job, facts *plan.
 
 // continues reports whether an element's builds may be continued at all.
 func (s *Session) continues(n *node) bool {
-	return s.config.Build.Continue == "auto" && plan.Matches(s.config.Build.NeverContinue, n.element.Name) == "" && stagesSources(n.recipe) && s.config.Build.Sandbox != sandbox.None.String()
+	return s.config.Build.Continue == "auto" && plan.Matches(s.config.Build.NeverContinue, n.element.FullName()) == "" && stagesSources(n.recipe) && s.config.Build.Sandbox != sandbox.None.String()
 }
 
 // policies are what the project and the user say about source files.

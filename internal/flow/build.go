@@ -56,6 +56,7 @@ func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, erro
 	if err := s.config.CheckTrust(); err != nil {
 		return Report{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
+	s.fetches = true
 	g, err := s.loadToPlan(ctx, request.Elements)
 	if err != nil {
 		return Report{}, err
@@ -78,7 +79,7 @@ func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, erro
 		if errors.Is(err, cas.ErrCorrupt) { // it was put aside: what it held is fetched, read or built again
 			s.wholeTrees.Clear()
 			s.bases.Clear()
-			s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{"once more, as the cache was damaged: " + err.Error()}})
+			s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.FullName(), Lines: []string{"once more, as the cache was damaged: " + err.Error()}})
 			err = s.buildOne(ctx, g, n, request.Asked, outcomes[n])
 		}
 		return err
@@ -90,7 +91,7 @@ func (s *Session) Build(ctx context.Context, request BuildRequest) (Report, erro
 		}
 	}
 	for _, n := range skipped {
-		report.Skipped = append(report.Skipped, n.element.Name)
+		report.Skipped = append(report.Skipped, n.element.FullName())
 	}
 	report, err = s.failures(report, err)
 	s.collectIfDue(ctx, report)
@@ -183,7 +184,7 @@ func (s *Session) builders() int {
 func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, outcome *Outcome) error {
 	job, facts, err := s.resolve(ctx, g, n, asked)
 	if err != nil {
-		return fmt.Errorf("plan %s: %w", n.element.Name, err)
+		return fmt.Errorf("plan %s: %w", n.element.FullName(), err)
 	}
 	if facts.Blocked != nil {
 		if job, facts, err = s.unblock(ctx, g, n, asked, *facts.Blocked); err != nil {
@@ -203,14 +204,14 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 	}
 	defer unlock()
 	if err := s.lookUpAgain(ctx, g, n, &job, &facts); err != nil {
-		return fmt.Errorf("plan %s: %w", n.element.Name, err)
+		return fmt.Errorf("plan %s: %w", n.element.FullName(), err)
 	}
 	step = plan.Make(facts)
 	if step.Verdict == plan.Skip {
 		return s.skip(ctx, n, job, step, outcome)
 	}
 	if err := s.prepare(ctx, n, &job, step); err != nil {
-		return fmt.Errorf("build %s: %w", n.element.Name, err)
+		return fmt.Errorf("build %s: %w", n.element.FullName(), err)
 	}
 	built, err := s.env.Do(ctx, job, step)
 	s.unmark(ctx, n, err)
@@ -225,7 +226,7 @@ func (s *Session) buildOne(ctx context.Context, g *graph, n *node, asked Asked, 
 		if errors.As(err, &failure) {
 			return failure
 		}
-		return fmt.Errorf("build %s: %w", n.element.Name, err)
+		return fmt.Errorf("build %s: %w", n.element.FullName(), err)
 	}
 	outcome.Redone = s.redone(ctx, *outcome, built)
 	g.setBuilt(n, &built)
@@ -239,7 +240,7 @@ func (s *Session) skip(_ context.Context, n *node, job build.Job, step plan.Step
 		key = job.Refs[0].Key
 	}
 	*outcome = Outcome{Step: step, Key: key, Strict: job.Strict != ""}
-	s.env.Report(build.Event{Kind: build.EventSkipped, Element: n.element.Name, Verdict: string(step.Verdict),
+	s.env.Report(build.Event{Kind: build.EventSkipped, Element: n.element.FullName(), Verdict: string(step.Verdict),
 		Reason: step.Reason.Text, Code: string(step.Reason.Code), Key: key})
 	return nil
 }
@@ -249,21 +250,21 @@ func (s *Session) unblock(ctx context.Context, g *graph, n *node, asked Asked, r
 	switch reason.Code {
 	case plan.CodeNotFetched:
 		if err := source.Fetch(ctx, s.telling(g, n), n.element); err != nil {
-			return build.Job{}, plan.Facts{}, hintFetch(fmt.Errorf("fetch the sources of %s: %w", n.element.Name, err), n.element.Name)
+			return build.Job{}, plan.Facts{}, hintFetch(fmt.Errorf("fetch the sources of %s: %w", n.element.FullName(), err), n.element.FullName())
 		}
 		return s.resolve(ctx, g, n, asked)
 	case plan.CodeNoReference:
-		err := fmt.Errorf("%s: build %s: %s", n.unresolved(), n.element.Name, reason.Text)
-		return build.Job{}, plan.Facts{}, hint.Addf(err, "to find the newest one and write it: git bst source track %s", n.element.Name)
+		err := fmt.Errorf("%s: build %s: %s", n.unresolved(), n.element.FullName(), reason.Text)
+		return build.Job{}, plan.Facts{}, hint.Addf(err, "to find the newest one and write it: git bst source track %s", n.element.FullName())
 	}
-	return build.Job{}, plan.Facts{}, fmt.Errorf("internal error: build %s: expected its dependencies to be built, but %s", n.element.Name, reason.Text)
+	return build.Job{}, plan.Facts{}, fmt.Errorf("internal error: build %s: expected its dependencies to be built, but %s", n.element.FullName(), reason.Text)
 }
 
 // telling is what sources are read with for n: what there is to say about them becomes notes.
 func (s *Session) telling(g *graph, n *node) source.Env {
 	sources := g.sources
 	sources.Progress = func(line string) {
-		s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{line}})
+		s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.FullName(), Lines: []string{line}})
 	}
 	return sources
 }

@@ -60,16 +60,16 @@ func (s *Session) Explain(ctx context.Context, name string) (Explained, error) {
 	for _, other := range order {
 		if other != n {
 			if _, _, err := s.resolve(ctx, g, other, Asked{}); err != nil {
-				return Explained{}, fmt.Errorf("plan %s: %w", other.element.Name, err)
+				return Explained{}, fmt.Errorf("plan %s: %w", other.element.FullName(), err)
 			}
 		}
 	}
 	_, facts, err := s.resolve(ctx, g, n, Asked{})
 	if err != nil {
-		return Explained{}, fmt.Errorf("plan %s: %w", n.element.Name, err)
+		return Explained{}, fmt.Errorf("plan %s: %w", n.element.FullName(), err)
 	}
 	explained := Explained{
-		Element: n.element.Name, Kind: n.element.Kind, Step: plan.Make(facts),
+		Element: n.element.FullName(), Kind: n.element.Kind, Step: plan.Make(facts),
 		Strict: n.names.Strict, Weak: n.names.Weak, NoStrict: s.whyNoStrict(n), Phases: facts.Phases, Workspace: n.workspaceDir(),
 	}
 	if facts.Blocked != nil {

@@ -118,7 +118,7 @@ func (s *Session) policyLines(n *node) []string {
 	if c.Continue != "auto" {
 		lines = append(lines, "build.continue = "+c.Continue)
 	}
-	if pattern := plan.Matches(c.NeverContinue, n.element.Name); pattern != "" {
+	if pattern := plan.Matches(c.NeverContinue, n.element.FullName()); pattern != "" {
 		lines = append(lines, "build.never-continue has "+pattern)
 	}
 	for _, list := range []struct {

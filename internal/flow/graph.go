@@ -87,6 +87,7 @@ func (s *Session) read(ctx context.Context, targets []string) (*project.Project,
 	}
 	return project.Load(ctx, project.Request{
 		Dir: s.dir, Options: s.config.Project.Options, MaxJobs: s.config.Build.MaxJobs, Targets: targets, Variables: s.realPaths(),
+		Junction: s.junctionSources,
 	})
 }
 
@@ -139,10 +140,13 @@ func (s *Session) checkHostPaths() error {
 	return nil
 }
 
-// loadToPlan is load with all that planning needs.
+// loadToPlan is load with all that planning needs, of what can be built.
 func (s *Session) loadToPlan(ctx context.Context, targets []string) (*graph, error) {
 	g, err := s.load(ctx, targets)
 	if err != nil {
+		return nil, err
+	}
+	if err := g.withoutJunctions(); err != nil {
 		return nil, err
 	}
 	return g, s.gather(ctx, g)

@@ -92,7 +92,7 @@ func (s *Session) inPlaceAt(ctx context.Context, snap gitint.Snapshot, element *
 // ofRepository reports whether an element is built from files of the repository where the user
 // stands: in place, or from another local source there.
 func (s *Session) ofRepository(element *project.Element) bool {
-	if _, err := relative(s.repo.TopLevel(), element.Project.Dir); err != nil {
+	if _, err := relative(s.repo.TopLevel(), element.Project.Dir); err != nil || element.Project.Staged {
 		return false
 	}
 	return slices.ContainsFunc(element.Sources, func(src project.Source) bool { return src.Kind == "local" })

@@ -137,9 +137,9 @@ func hintNoHistory(elements []*project.Element) error {
 func (s *Session) logRow(ctx context.Context, g *graph, n *node, commit commitLine, known map[string]LogRow) (LogRow, error) {
 	row, err := s.stateAt(ctx, g, n, commit, known)
 	if err != nil {
-		return row, fmt.Errorf("%s at %s: %w", n.element.Name, commit.id, err)
+		return row, fmt.Errorf("%s at %s: %w", n.element.FullName(), commit.id, err)
 	}
-	row.Commit, row.Subject, row.Time, row.Refs, row.Element = commit.id, commit.subject, commit.time, commit.refs, n.element.Name
+	row.Commit, row.Subject, row.Time, row.Refs, row.Element = commit.id, commit.subject, commit.time, commit.refs, n.element.FullName()
 	return row, nil
 }
 

@@ -92,13 +92,13 @@ func refused(one *standing, found *build.ContinuedBase) error {
 func (s *Session) refuseOldTree(n *node) error {
 	switch {
 	case !stagesSources(n.recipe):
-		return fmt.Errorf("%w: continue %s: its kind, %s, does not build in a folder with its sources", ErrRefused, n.element.Name, n.element.Kind)
+		return fmt.Errorf("%w: continue %s: its kind, %s, does not build in a folder with its sources", ErrRefused, n.element.FullName(), n.element.Kind)
 	case s.config.Build.Continue != "auto":
-		return hint.Add(fmt.Errorf("%w: continue %s: build.continue is never", ErrRefused, n.element.Name), "to allow it: git config bst.build.continue auto")
+		return hint.Add(fmt.Errorf("%w: continue %s: build.continue is never", ErrRefused, n.element.FullName()), "to allow it: git config bst.build.continue auto")
 	}
-	if pattern := plan.Matches(s.config.Build.NeverContinue, n.element.Name); pattern != "" {
-		err := fmt.Errorf("%w: continue %s: build.never-continue has %q", ErrRefused, n.element.Name, pattern)
+	if pattern := plan.Matches(s.config.Build.NeverContinue, n.element.FullName()); pattern != "" {
+		err := fmt.Errorf("%w: continue %s: build.never-continue has %q", ErrRefused, n.element.FullName(), pattern)
 		return hint.Add(err, "to see where it is set: git bst config --show-origin build.never-continue")
 	}
-	return fmt.Errorf("%w: continue %s: without a sandbox nothing is", ErrRefused, n.element.Name)
+	return fmt.Errorf("%w: continue %s: without a sandbox nothing is", ErrRefused, n.element.FullName())
 }

@@ -18,7 +18,7 @@ import (
 // job computes all keys of n and what is needed to build it.
 func (s *Session) job(ctx context.Context, g *graph, n *node) (build.Job, error) {
 	job := build.Job{
-		Element: n.element.Name, Project: n.element.Project.Name, Recipe: n.recipe, Strict: n.strict(), Weak: n.names.Weak,
+		Element: n.element.Name, Name: n.element.FullName(), Project: n.element.Project.Name, Recipe: n.recipe, Strict: n.strict(), Weak: n.names.Weak,
 		Trust:         record.Trust{How: record.Clean, Where: record.Sysroot},
 		FatalWarnings: n.element.Project.FatalWarnings, Meta: metadata(n),
 	}
@@ -111,7 +111,7 @@ func (s *Session) stack(g *graph, n *node, job *build.Job) {
 		listed[name] = true
 		job.Deps = append(job.Deps, artifact.Dep{Project: element.Project.Name, Element: element.Name, Key: g.nodes[element].strict()})
 		if made, err := built.Artifact.Digest(); err == nil {
-			job.Stands = append(job.Stands, build.Stand{Element: element.Name, BuildKey: built.BuildKey, Artifact: made})
+			job.Stands = append(job.Stands, build.Stand{Element: element.FullName(), BuildKey: built.BuildKey, Artifact: made})
 		}
 		job.Trust = record.Least(job.Trust, built.Trust)
 	}
@@ -267,7 +267,7 @@ func (s *Session) environment(ctx context.Context, g *graph, n *node) (map[strin
 	}
 	for name, deps := range n.recipe.DigestEnvironment {
 		var stack build.Job
-		stack.Element = n.element.Name
+		stack.Name = n.element.FullName()
 		seen := map[*project.Element]bool{}
 		for _, dep := range deps {
 			for _, element := range dep.RunScope() {

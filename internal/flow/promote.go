@@ -69,7 +69,7 @@ func (s *Session) Promote(ctx context.Context, request PromoteRequest, report fu
 	for _, n := range named {
 		c, err := s.candidate(ctx, g, n, request)
 		if err != nil {
-			all = append(all, fmt.Errorf("promote %s: %w", n.element.Name, err))
+			all = append(all, fmt.Errorf("promote %s: %w", n.element.FullName(), err))
 			continue
 		}
 		wanted[n] = c
@@ -97,7 +97,7 @@ func (s *Session) Promote(ctx context.Context, request PromoteRequest, report fu
 			report(found)
 		}
 		if err != nil {
-			all = append(all, fmt.Errorf("promote %s: %w", n.element.Name, err))
+			all = append(all, fmt.Errorf("promote %s: %w", n.element.FullName(), err))
 		}
 	}
 	return errors.Join(all...)
@@ -112,7 +112,7 @@ func (s *Session) loadToPromote(ctx context.Context, request PromoteRequest) (*g
 	}
 	isNamed := map[string]bool{}
 	for _, element := range g.project.Targets {
-		isNamed[element.Name] = true
+		isNamed[element.FullName()] = true
 	}
 	if request.Deps {
 		all, err := g.project.ElementNames()
@@ -128,10 +128,10 @@ func (s *Session) loadToPromote(ctx context.Context, request PromoteRequest) (*g
 	affected := map[*project.Element]bool{}
 	for _, element := range g.project.Order { // dependencies first
 		above := slices.ContainsFunc(element.Deps, func(dep project.Dependency) bool { return affected[dep.Element] })
-		if isNamed[element.Name] {
+		if isNamed[element.FullName()] {
 			named = append(named, g.nodes[element])
 		}
-		if isNamed[element.Name] || request.Deps && above {
+		if isNamed[element.FullName()] || request.Deps && above {
 			affected[element] = true
 			targets = append(targets, element)
 		}
@@ -142,7 +142,7 @@ func (s *Session) loadToPromote(ctx context.Context, request PromoteRequest) (*g
 
 // promoteOne gives an element its name, and writes its ref.
 func (s *Session) promoteOne(ctx context.Context, g *graph, n *node, c *candidate, request PromoteRequest) (Promotion, error) {
-	found := Promotion{Element: n.element.Name}
+	found := Promotion{Element: n.element.FullName()}
 	job, step, err := s.takeUp(ctx, g, n, request.DryRun)
 	if err != nil {
 		return found, err
@@ -307,7 +307,7 @@ func (n *node) runsNothing(facts plan.Facts, step plan.Step) bool {
 
 // nothing says why there is nothing to promote.
 func (s *Session) nothing(ctx context.Context, n *node, job build.Job, facts plan.Facts, step plan.Step) error {
-	name := n.element.Name
+	name := n.element.FullName()
 	if facts.Blocked != nil {
 		return hint.Addf(fmt.Errorf("%w: %s", ErrNothing, facts.Blocked.Text), "to build all that it needs: git bst build %s", name)
 	}
@@ -334,12 +334,12 @@ func (s *Session) nothing(ctx context.Context, n *node, job build.Job, facts pla
 func (s *Session) candidate(ctx context.Context, g *graph, n *node, request PromoteRequest) (*candidate, error) {
 	if slices.ContainsFunc(n.sources, func(id source.Identity) bool { return id.InPlace }) {
 		err := fmt.Errorf("%w: it is built in place, from the work tree of the project, and has no ref", ErrNothing)
-		return nil, hint.Addf(err, "nothing needs to be done: git bst build %s finds what was built of the same content", n.element.Name)
+		return nil, hint.Addf(err, "nothing needs to be done: git bst build %s finds what was built of the same content", n.element.FullName())
 	}
 	if n.work == nil {
 		if request.Revision != "" {
 			err := fmt.Errorf("%w: it has no workspace in which %s could be found", ErrNothing, request.Revision)
-			return nil, hint.Addf(err, "to open one: git bst workspace open --attach %s DIR", n.element.Name)
+			return nil, hint.Addf(err, "to open one: git bst workspace open --attach %s DIR", n.element.FullName())
 		}
 		return nil, nil
 	}

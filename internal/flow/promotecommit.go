@@ -31,7 +31,7 @@ func (s *Session) commitOf(ctx context.Context, g *graph, n *node, request Promo
 	}
 	if request.Revision == "" && w.snap.Dirty {
 		err := fmt.Errorf("%w: its work tree %s has changes that are in no commit", ErrRefused, w.Dir())
-		return nil, hint.Addf(err, "commit them; or promote the last commit without them: git bst promote HEAD %s", n.element.Name)
+		return nil, hint.Addf(err, "commit them; or promote the last commit without them: git bst promote HEAD %s", n.element.FullName())
 	}
 	snap := w.snap
 	if request.Revision != "" {
@@ -96,7 +96,7 @@ func (s *Session) writeable(ctx context.Context, g *graph, n *node, commit sourc
 	if errors.Is(err, source.ErrNoCommit) || errors.Is(err, source.ErrDownload) {
 		n.element.Sources[0] = src
 		err = fmt.Errorf("%w: commit %s exists only here: %w", ErrRefused, commit.ID[:12], err)
-		err = hint.Addf(err, "push it: git -C %s push; or promote it for this machine alone: git bst promote --local %s", n.work.Dir(), n.element.Name)
+		err = hint.Addf(err, "push it: git -C %s push; or promote it for this machine alone: git bst promote --local %s", n.work.Dir(), n.element.FullName())
 	}
 	return c, err
 }

@@ -48,7 +48,7 @@ func (a Asked) of(g *graph, n *node) plan.Asked {
 // Its dependencies must have been resolved before. Nothing runs; sources are staged by digest only
 // when they are here.
 func (s *Session) resolve(ctx context.Context, g *graph, n *node, asked Asked) (build.Job, plan.Facts, error) {
-	facts := plan.Facts{Element: n.element.Name, Asked: asked.of(g, n)}
+	facts := plan.Facts{Element: n.element.FullName(), Asked: asked.of(g, n)}
 	entry, err := s.cached(ctx, n)
 	if err != nil {
 		return build.Job{}, facts, err
@@ -56,7 +56,7 @@ func (s *Session) resolve(ctx context.Context, g *graph, n *node, asked Asked) (
 	if entry != nil && !facts.Asked.Anew() {
 		facts.Artifact = n.strict()
 		g.setBuilt(n, s.built(*entry))
-		return build.Job{Element: n.element.Name, Project: n.element.Project.Name, Strict: n.strict()}, facts, nil
+		return build.Job{Element: n.element.Name, Name: n.element.FullName(), Project: n.element.Project.Name, Strict: n.strict()}, facts, nil
 	}
 	if facts.Blocked = s.blocked(ctx, g, n); facts.Blocked != nil {
 		return build.Job{}, facts, nil
@@ -73,7 +73,7 @@ func (s *Session) resolve(ctx context.Context, g *graph, n *node, asked Asked) (
 func (s *Session) blocked(ctx context.Context, g *graph, n *node) *plan.Reason {
 	for _, dep := range n.element.BuildScope() {
 		if g.isBuilt(g.nodes[dep]) == nil {
-			return &plan.Reason{Code: plan.CodeDependencyNotBuilt, Text: "its dependency " + dep.Name + " is not built yet"}
+			return &plan.Reason{Code: plan.CodeDependencyNotBuilt, Text: "its dependency " + dep.FullName() + " is not built yet"}
 		}
 	}
 	if n.stagesWork() {

@@ -82,6 +82,7 @@ type Session struct {
 	hostSeen    *host
 	works       works
 	loaded      *project.Project // what is read in place of the project's files; nil: read them
+	fetches     bool             // sources that junctions need are fetched when they are not here
 	apart       bool             // builds leave the work tree's warm folder alone
 }
 

@@ -72,7 +72,7 @@ func (s *Session) prepareShell(ctx context.Context, request ShellRequest, shell 
 func (s *Session) planAll(ctx context.Context, g *graph) error {
 	for _, e := range g.project.Order {
 		if _, _, err := s.resolve(ctx, g, g.nodes[e], Asked{}); err != nil {
-			return fmt.Errorf("plan %s: %w", e.Name, err)
+			return fmt.Errorf("plan %s: %w", e.FullName(), err)
 		}
 	}
 	return nil
@@ -94,8 +94,8 @@ func (s *Session) enterBuild(ctx context.Context, g *graph, n *node, name string
 	}
 	for _, dep := range n.element.BuildScope() {
 		if g.nodes[dep].built == nil {
-			err := fmt.Errorf("%w: artifact of %s, which %s is built with", ErrNotCached, dep.Name, n.element.Name)
-			return hint.Addf(err, "to build it: git bst build %s", dep.Name)
+			err := fmt.Errorf("%w: artifact of %s, which %s is built with", ErrNotCached, dep.FullName(), n.element.FullName())
+			return hint.Addf(err, "to build it: git bst build %s", dep.FullName())
 		}
 	}
 	if shell.Job, err = s.job(ctx, g, n); err != nil {
@@ -106,10 +106,10 @@ func (s *Session) enterBuild(ctx context.Context, g *graph, n *node, name string
 
 func (s *Session) enterRuntime(ctx context.Context, g *graph, n *node, shell *build.Shell) error {
 	if n.built == nil {
-		err := fmt.Errorf("%w: artifact of %s", ErrNotCached, n.element.Name)
-		return hint.Add(err, "to build it: git bst build "+n.element.Name, "to enter its build tree: git bst shell --build "+n.element.Name)
+		err := fmt.Errorf("%w: artifact of %s", ErrNotCached, n.element.FullName())
+		return hint.Add(err, "to build it: git bst build "+n.element.FullName(), "to enter its build tree: git bst shell --build "+n.element.FullName())
 	}
-	shell.Job = build.Job{Element: n.element.Name, Project: n.element.Project.Name, Recipe: n.recipe}
+	shell.Job = build.Job{Element: n.element.Name, Name: n.element.FullName(), Project: n.element.Project.Name, Recipe: n.recipe}
 	layout := keys.Layout{WorkDir: "/", RootWritable: true, UID: intOr(n.recipe.Sandbox.UID), GID: intOr(n.recipe.Sandbox.GID)}
 	top := recipe.Placement{Location: "/"}
 	if s.config.Build.Root == keys.RootHost {
@@ -122,7 +122,7 @@ func (s *Session) enterRuntime(ctx context.Context, g *graph, n *node, shell *bu
 	shell.Job.Parts.Layout = layout
 	for _, e := range n.element.RunScope() {
 		if g.nodes[e].built == nil {
-			return fmt.Errorf("%w: artifact of %s, which %s needs at run time", ErrNotCached, e.Name, n.element.Name)
+			return fmt.Errorf("%w: artifact of %s, which %s needs at run time", ErrNotCached, e.FullName(), n.element.FullName())
 		}
 		shell.Job.Stack = append(shell.Job.Stack, s.placed(g.nodes[e], top))
 	}

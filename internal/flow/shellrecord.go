@@ -74,7 +74,7 @@ func (s *Session) enterRecord(ctx context.Context, rec record.Record, present ma
 	if err := s.sameSandbox(rec, parts); err != nil {
 		return err
 	}
-	job := build.Job{Element: rec.Element, Project: rec.Project, Parts: parts}
+	job := build.Job{Element: rec.Element, Name: rec.Element, Project: rec.Project, Parts: parts}
 	job.Recipe.Env = environmentOf(rec, parts, present)
 	if parts.Root.Kind == keys.RootHost {
 		job.Host = build.HostRoot{Extra: s.config.Build.HostPaths}

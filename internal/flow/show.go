@@ -78,7 +78,7 @@ func (s *Session) Show(ctx context.Context, request ShowRequest) ([]Shown, error
 		rows = append(rows, g.nodes[e].shown())
 	}
 	if request.Alpha {
-		sort.SliceStable(rows, func(i, j int) bool { return rows[i].Element.Name < rows[j].Element.Name })
+		sort.SliceStable(rows, func(i, j int) bool { return rows[i].Element.FullName() < rows[j].Element.FullName() })
 	}
 	return rows, nil
 }
@@ -156,7 +156,7 @@ func (g *graph) except(names []string, want map[*project.Element]bool) error {
 
 func (g *graph) byName(name string) *project.Element {
 	for _, e := range g.project.Order {
-		if e.Name == name {
+		if e.FullName() == name {
 			return e
 		}
 	}
@@ -186,12 +186,16 @@ func closure(e *project.Element, without map[*project.Element]bool) []*project.E
 func (s *Session) states(ctx context.Context, g *graph) error {
 	for _, e := range g.project.Order {
 		n := g.nodes[e]
+		if e.Kind == "junction" {
+			n.state = "junction"
+			continue
+		}
 		job, facts, err := s.resolve(ctx, g, n, Asked{})
 		if err != nil {
-			return fmt.Errorf("plan %s: %w", e.Name, err)
+			return fmt.Errorf("plan %s: %w", e.FullName(), err)
 		}
 		if n.buildKey, err = s.buildKey(ctx, g, n, job, facts); err != nil {
-			return fmt.Errorf("plan %s: %w", e.Name, err)
+			return fmt.Errorf("plan %s: %w", e.FullName(), err)
 		}
 		n.state = stateOf(plan.Make(facts))
 	}

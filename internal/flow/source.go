@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/git-bst/git-bst/internal/build"
+	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/project"
 	"github.com/git-bst/git-bst/internal/source"
 )
@@ -21,7 +22,7 @@ func (s *Session) FetchSources(ctx context.Context, elements []string, deps Deps
 	var names []string
 	for _, e := range selected {
 		if len(e.Sources) > 0 && !source.Cached(ctx, g.sources, e) {
-			missing, names = append(missing, e), append(names, e.Name)
+			missing, names = append(missing, e), append(names, e.FullName())
 		}
 	}
 	env := g.sources
@@ -40,15 +41,22 @@ func (s *Session) TrackSources(ctx context.Context, elements []string, deps Deps
 		return nil, 0, err
 	}
 	for _, e := range selected {
+		if e.Project != g.project && !g.isTarget(e) {
+			continue // its project keeps its refs
+		}
+		if e.Project != g.project {
+			err := fmt.Errorf("track %s: it is in the project behind a junction", e.FullName())
+			return changed, tracked, hint.Addf(err, "to take a newer version of that project: git bst source track %s", e.Project.Path())
+		}
 		refs, err := source.Track(ctx, g.sources, e)
 		if err != nil {
-			return changed, tracked, fmt.Errorf("track %s: %w", e.Name, err)
+			return changed, tracked, fmt.Errorf("track %s: %w", e.FullName(), err)
 		}
 		tracked += len(refs)
 		written, err := writeRefs(e, refs)
 		changed = append(changed, written...)
 		if err != nil {
-			return changed, tracked, fmt.Errorf("write the ref of %s: %w", e.Name, err)
+			return changed, tracked, fmt.Errorf("write the ref of %s: %w", e.FullName(), err)
 		}
 	}
 	return changed, tracked, nil
@@ -73,6 +81,7 @@ func writeRefs(e *project.Element, refs []source.NewRef) (written []source.NewRe
 }
 
 func (s *Session) selectedElements(ctx context.Context, elements []string, deps Deps) (*graph, []*project.Element, error) {
+	s.fetches = true
 	g, err := s.load(ctx, elements)
 	if err != nil {
 		return nil, nil, err

@@ -71,9 +71,9 @@ func (s *Session) Status(ctx context.Context, elements []string, trees TreesShow
 	for _, n := range order {
 		job, facts, err := s.resolve(ctx, g, n, Asked{})
 		if err != nil {
-			return nil, fmt.Errorf("plan %s: %w", n.element.Name, err)
+			return nil, fmt.Errorf("plan %s: %w", n.element.FullName(), err)
 		}
-		row := StatusRow{Element: n.element.Name, Kind: n.element.Kind, Step: plan.Make(facts), Key: job.Strict, Strict: job.Strict != "", Phases: facts.Phases, Workspace: n.workspaceDir()}
+		row := StatusRow{Element: n.element.FullName(), Kind: n.element.Kind, Step: plan.Make(facts), Key: job.Strict, Strict: job.Strict != "", Phases: facts.Phases, Workspace: n.workspaceDir()}
 		if facts.Previous != nil && (row.Step.Verdict == plan.Clean || row.Step.Verdict == plan.Resume) {
 			row.Differs = facts.Previous.Differs
 		}
@@ -105,7 +105,7 @@ func (s *Session) addTrees(ctx context.Context, g *graph, order []*node, rows []
 		}
 		var err error
 		if rows[i].Trees, err = s.treeStates(ctx, g, n); err != nil {
-			return fmt.Errorf("%s: %w", n.element.Name, err)
+			return fmt.Errorf("%s: %w", n.element.FullName(), err)
 		}
 	}
 	return nil

@@ -159,7 +159,7 @@ func (s *Session) newTrial(ctx context.Context, spec TestSpec) (*trial, error) {
 		return nil, err
 	}
 	if spec.BuildTree && !stagesSources(n.recipe) {
-		return nil, fmt.Errorf("test %s: an element of kind %s has no build tree", n.element.Name, n.element.Kind)
+		return nil, fmt.Errorf("test %s: an element of kind %s has no build tree", n.element.FullName(), n.element.Kind)
 	}
 	t := &trial{TestSpec: spec, session: s}
 	t.history, t.unmapped = s.historyOf(g, n) // as it is now it can be tested in any case

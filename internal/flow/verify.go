@@ -79,7 +79,7 @@ func (s *Session) Verify(ctx context.Context, elements []string, report func(Ver
 		if err == nil {
 			continue
 		}
-		err = fmt.Errorf("verify %s: %w", element.Name, err)
+		err = fmt.Errorf("verify %s: %w", element.FullName(), err)
 		if !errors.Is(err, ErrNotVerified) {
 			return errors.Join(append(all, err)...)
 		}
@@ -92,18 +92,18 @@ func (s *Session) Verify(ctx context.Context, elements []string, report func(Ver
 func (s *Session) resolveAll(ctx context.Context, g *graph) error {
 	for _, element := range g.project.Order {
 		if _, _, err := s.resolve(ctx, g, g.nodes[element], Asked{}); err != nil {
-			return fmt.Errorf("plan %s: %w", element.Name, err)
+			return fmt.Errorf("plan %s: %w", element.FullName(), err)
 		}
 	}
 	return nil
 }
 
 func (s *Session) verifyOne(ctx context.Context, g *graph, n *node) (Verification, error) {
-	name := n.element.Name
+	name := n.element.FullName()
 	for _, dep := range n.element.BuildScope() {
 		if g.isBuilt(g.nodes[dep]) == nil {
-			err := fmt.Errorf("%w: artifact of %s, which it is built on", ErrNotCached, dep.Name)
-			return Verification{}, hint.Addf(err, "to build it: git bst build %s", dep.Name)
+			err := fmt.Errorf("%w: artifact of %s, which it is built on", ErrNotCached, dep.FullName())
+			return Verification{}, hint.Addf(err, "to build it: git bst build %s", dep.FullName())
 		}
 	}
 	if g.isBuilt(n) == nil {

@@ -61,7 +61,7 @@ func (s *Session) makeFresh(ctx context.Context, g *graph, n *node, dir, branch 
 	if err := run("add", "--all", "--force"); err != nil {
 		return fmt.Errorf("commit the source: %w", err)
 	}
-	if err := run("commit", "--quiet", "--allow-empty", "--no-verify", "-m", "The source of "+n.element.Name); err != nil {
+	if err := run("commit", "--quiet", "--allow-empty", "--no-verify", "-m", "The source of "+n.element.FullName()); err != nil {
 		return fmt.Errorf("commit the source: %w", err)
 	}
 	head, err := git.Run(ctx, dir, "rev-parse", "HEAD")

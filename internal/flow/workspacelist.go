@@ -54,7 +54,7 @@ func (s *Session) Workspaces(ctx context.Context) ([]WorkspaceRow, error) {
 
 func (s *Session) workspaceRow(ctx context.Context, known workspace.Known) (WorkspaceRow, error) {
 	row := WorkspaceRow{Workspace: known.Workspace, State: string(known.Status)}
-	records, err := s.env.Records.List(ctx, record.Filter{Project: known.Project, Element: known.Element, Limit: compared}, nil)
+	records, err := s.env.Records.List(ctx, record.Filter{Project: known.Project, Element: localName(known.Element), Limit: compared}, nil)
 	if err != nil {
 		return row, err
 	}
@@ -214,13 +214,13 @@ func (s *Session) softResetInPlace(ctx context.Context, name string, none error)
 	var elements []string
 	for _, target := range g.project.Targets {
 		if !g.nodes[target].inPlaceSource() {
-			err := fmt.Errorf("reset %s softly: %w: it has none, and its source is not in this work tree", target.Name, workspace.ErrNone)
-			return nil, hint.Addf(err, "to build it once from its sources alone: git bst build --clean %s", target.Name)
+			err := fmt.Errorf("reset %s softly: %w: it has none, and its source is not in this work tree", target.FullName(), workspace.ErrNone)
+			return nil, hint.Addf(err, "to build it once from its sources alone: git bst build --clean %s", target.FullName())
 		}
-		if err := workspace.SoftResetInPlace(ctx, s.home(), target.Name); err != nil {
-			return nil, fmt.Errorf("reset %s softly: %w", target.Name, err)
+		if err := workspace.SoftResetInPlace(ctx, s.home(), target.FullName()); err != nil {
+			return nil, fmt.Errorf("reset %s softly: %w", target.FullName(), err)
 		}
-		elements = append(elements, target.Name)
+		elements = append(elements, target.FullName())
 	}
 	return elements, nil
 }

@@ -52,6 +52,7 @@ func (s *Session) OpenWorkspace(ctx context.Context, request OpenRequest) (Opene
 }
 
 func (s *Session) openWorkspace(ctx context.Context, request OpenRequest) (OpenedWorkspace, error) {
+	s.fetches = true
 	g, err := s.load(ctx, []string{request.Element})
 	if err != nil {
 		return OpenedWorkspace{}, err
@@ -61,7 +62,7 @@ func (s *Session) openWorkspace(ctx context.Context, request OpenRequest) (Opene
 		return OpenedWorkspace{}, err
 	}
 	w := workspace.Workspace{
-		ID: workspace.NewID(), Project: n.element.Project.Name, Element: n.element.Name, Options: request.Options, Folder: ".",
+		ID: workspace.NewID(), Project: n.element.Project.Name, Element: n.element.FullName(), Options: request.Options, Folder: ".",
 		Opened: s.options.Now().UTC(), ProjectDir: s.home().Dir, ProjectGit: s.home().GitDir,
 	}
 	if request.FromScratch {
@@ -87,21 +88,25 @@ func (s *Session) openWorkspace(ctx context.Context, request OpenRequest) (Opene
 
 // openable refuses elements for which a workspace has no sense.
 func (s *Session) openable(e *project.Element, request OpenRequest) error {
+	if e.Kind == "junction" {
+		err := fmt.Errorf("%w: %s is a junction", ErrRefused, e.FullName())
+		return hint.Add(err, "to work in that project: make its source a folder of this repository (kind: local)")
+	}
 	if len(e.Sources) == 0 {
 		err := fmt.Errorf("%w: it has no sources", ErrRefused)
-		return hint.Add(err, "open one of an element that it depends on: git bst show "+e.Name)
+		return hint.Add(err, "open one of an element that it depends on: git bst show "+e.FullName())
 	}
 	if request.Attach {
 		return nil
 	}
-	local := true
+	local := !e.Project.Staged
 	for _, src := range e.Sources {
 		local = local && src.Kind == "local"
 	}
 	if local {
 		at, _ := e.Sources[0].Config.StrOr("path", ".")
 		err := fmt.Errorf("%w: its source is a folder of this repository, and is built as it stands there", ErrRefused)
-		return hint.Addf(err, "edit %s and build: git bst build %s", filepath.Join(e.Project.Dir, at), e.Name)
+		return hint.Addf(err, "edit %s and build: git bst build %s", filepath.Join(e.Project.Dir, at), e.FullName())
 	}
 	if request.WorktreeOf != "" && !source.Cloneable(e) {
 		err := fmt.Errorf("%w: its source is no git repository, or not that alone", ErrRefused)
@@ -142,7 +147,7 @@ func (s *Session) fetchFor(ctx context.Context, g *graph, n *node) error {
 		return nil
 	}
 	if err := source.Fetch(ctx, s.telling(g, n), n.element); err != nil {
-		return hintFetch(fmt.Errorf("fetch the sources of %s: %w", n.element.Name, err), n.element.Name)
+		return hintFetch(fmt.Errorf("fetch the sources of %s: %w", n.element.FullName(), err), n.element.FullName())
 	}
 	return nil
 }
@@ -332,7 +337,7 @@ func branchOf(gitDir string) string {
 
 // failedTree returns the record of an element's newest build, if that failed and left a build tree.
 func (s *Session) failedTree(ctx context.Context, w workspace.Workspace) string {
-	rec, err := s.env.Records.Latest(ctx, record.Filter{Project: w.Project, Element: w.Element})
+	rec, err := s.env.Records.Latest(ctx, record.Filter{Project: w.Project, Element: localName(w.Element)})
 	if err != nil || rec.Result == record.Success || rec.BuildTree.IsZero() {
 		return ""
 	}

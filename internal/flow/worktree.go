@@ -131,18 +131,18 @@ func (s *Session) findWorks(ctx context.Context, g *graph) error {
 
 // findWork finds the workspace that n is built from, and whether it was reset softly.
 func (s *Session) findWork(ctx context.Context, g *graph, n *node) error {
-	found, others, err := s.chosen(ctx, n.element.Name)
+	found, others, err := s.chosen(ctx, n.element.FullName())
 	if err != nil {
 		return err
 	}
-	n.softReset = s.works.marks[n.element.Name]
+	n.softReset = s.works.marks[n.element.FullName()]
 	if found == nil {
 		return nil
 	}
 	n.softReset = found.SoftReset
 	n.work = &workTree{Workspace: *found, others: others}
 	if err := s.readWork(ctx, g, n); err != nil {
-		return fmt.Errorf("read the workspace of %s: %w", n.element.Name, err)
+		return fmt.Errorf("read the workspace of %s: %w", n.element.FullName(), err)
 	}
 	if n.work.differs {
 		n.sources = []source.Identity{{Kind: "workspace"}}
@@ -310,7 +310,7 @@ func (s *Session) noteWorkspaces(order []*node) {
 	for _, n := range order {
 		if n.work == nil {
 			for _, known := range s.works.known {
-				if known.Element == n.element.Name && known.Status == workspace.Missing {
+				if known.Element == n.element.FullName() && known.Status == workspace.Missing {
 					s.note(n, "its workspace "+known.Dir()+" is not there: it is built from its own sources; to forget it: git bst workspace close "+known.Dir())
 				}
 			}
@@ -338,14 +338,14 @@ func (s *Session) noteNewer(n *node) {
 		if known.ID == n.work.ID || s.standsIn(n.work.ID) {
 			return
 		}
-		if known.Element == n.element.Name && known.Status == workspace.Missing {
+		if known.Element == n.element.FullName() && known.Status == workspace.Missing {
 			s.note(n, "its newer workspace "+known.Dir()+" is not there; to forget it: git bst workspace close "+known.Dir())
 		}
 	}
 }
 
 func (s *Session) note(n *node, text string) {
-	s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.Name, Lines: []string{text}})
+	s.env.Report(build.Event{Kind: build.EventNote, Element: n.element.FullName(), Lines: []string{text}})
 }
 
 // unmark takes a soft reset back once a build has left something that a later one may begin with: it

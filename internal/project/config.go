@@ -61,67 +61,110 @@ var topKeys = []string{
 // rawOnly are the keys that are read before conditions are resolved, so none may set them.
 var rawOnly = []string{"min-version", "name", "element-path", "junctions", "defaults", "fatal-warnings", "ref-storage", "options", "plugins"}
 
-// loadProject reads project.conf in three steps: what is needed to read on, as written; the pass
-// with this project's own includes, for junctions; the pass with all includes, for all else.
-func (l *loader) loadProject() error {
+// loadProject reads project.conf as written, and makes the pass with this project's own includes, for
+// junctions and links. The rest is loadFully's.
+func (l *loader) loadProject() (err error) {
 	if err := l.root.checkInside(l.root.dir+"/"+confName, NewScalar(confName)); err != nil {
 		return err
 	}
-	conf, err := readYAML(l.root.dir+"/"+confName, confName)
+	if l.written, err = readYAML(l.root.dir+"/"+confName, l.root.prefix+confName); err != nil {
+		return err
+	}
+	pre, err := l.loadRaw(l.written)
 	if err != nil {
 		return err
 	}
-	if l.builtin, err = l.defaultsFile("project.yaml"); err != nil {
+	first := l.written.Clone()
+	if err := l.confIncludes.process(l, first, includeMode{localOnly: true}); err != nil {
 		return err
 	}
-	if err := l.loadRaw(conf); err != nil {
+	all := l.builtin.Clone()
+	if err := all.Compose(first); err != nil {
 		return err
 	}
-	first := conf.Clone()
-	if err := l.includes.process(first, includeMode{localOnly: true}); err != nil {
+	l.project.first = &config{}
+	if l.project.first.origins, err = l.loadOrigins(all); err != nil {
 		return err
 	}
-	if _, err = l.loadPass(first, true); err != nil {
+	if err = l.loadPass(all, l.project.first); err != nil {
 		return err
 	}
-	second := conf.Clone()
-	if err := l.includes.process(second, includeMode{}); err != nil {
+	return l.loadRefStorage(pre)
+}
+
+// loadFully makes the pass with all includes, for all but junctions and links; that of the project
+// above comes before it. Later calls do nothing.
+func (l *loader) loadFully() error {
+	if l.full {
+		return nil
+	}
+	if l.junction != nil {
+		if err := l.parent.loadFully(); err != nil || l.full {
+			return err
+		}
+	}
+	l.full = true
+	second := l.written.Clone()
+	if err := l.confIncludes.process(l, second, includeMode{}); err != nil {
 		return err
 	}
-	composed, err := l.loadPass(second, false)
-	if err != nil {
+	all := l.builtin.Clone()
+	if err := all.Compose(second); err != nil {
 		return err
 	}
-	return l.loadSecond(composed)
+	conf := &config{origins: l.project.first.origins}
+	if err := l.loadPass(all, conf); err != nil {
+		return err
+	}
+	l.project.conf = conf
+	if err := l.loadSecond(all); err != nil {
+		return err
+	}
+	for _, p := range l.provenances {
+		if err := l.checkProvenance(p); err != nil {
+			return err
+		}
+	}
+	if !l.refsInFile {
+		return nil
+	}
+	var err error
+	l.refs, err = l.readRefs("project.refs", conf.options)
+	return err
 }
 
 // loadRaw reads what cannot be included nor depend on conditions.
-func (l *loader) loadRaw(conf *Node) (err error) {
-	pre := l.builtin.Clone()
+func (l *loader) loadRaw(conf *Node) (pre *Node, err error) {
+	pre = l.builtin.Clone()
 	if err := pre.Compose(conf); err != nil {
-		return err
+		return nil, err
 	}
 	p := l.project
 	if err := checkMinVersion(pre); err != nil {
-		return err
+		return nil, err
 	}
 	p.MinVersion = pre.Get("min-version").value
 	if err := pre.ValidateKeys(topKeys...); err != nil {
-		return err
+		return nil, err
 	}
 	if p.Name, err = conf.Str("name"); err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkSymbol(p.Name, "project name", conf.Get("name"), true); err != nil {
-		return err
+		return nil, err
 	}
 	path, err := pre.Scalar("element-path")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if p.ElementPath, err = l.root.path(path, DirPath); err != nil {
-		return err
+		return nil, err
 	}
+	return pre, l.loadRawRest(pre)
+}
+
+func (l *loader) loadRawRest(pre *Node) error {
+	p := l.project
 	defaults, err := pre.Mapping("defaults")
 	if err != nil {
 		return err
@@ -136,10 +179,6 @@ func (l *loader) loadRaw(conf *Node) (err error) {
 		return err
 	}
 	p.FatalWarnings = slices.Clone(p.FatalWarnings)
-	return l.loadRawRest(pre)
-}
-
-func (l *loader) loadRawRest(pre *Node) error {
 	junctions, err := pre.Mapping("junctions")
 	if err != nil {
 		return err
@@ -147,20 +186,22 @@ func (l *loader) loadRawRest(pre *Node) error {
 	if err := junctions.ValidateKeys("duplicates", "internal", "disallow-subproject-uris"); err != nil {
 		return err
 	}
-	if _, err := junctions.BoolOr("disallow-subproject-uris", false); err != nil {
+	if l.duplicates, err = junctions.Mapping("duplicates"); err != nil {
 		return err
 	}
-	storage, err := pre.Scalar("ref-storage")
-	if err != nil {
+	if l.internal, err = junctions.Sequence("internal"); err != nil {
 		return err
 	}
-	switch storage.value {
-	case "inline":
-		return nil
-	case "project.refs":
-		return fail(Unsupported, storage.At(), "references in project.refs are not supported yet, expected ref-storage: inline")
+	if p.noSubprojectURLs, err = junctions.BoolOr("disallow-subproject-uris", false); err != nil {
+		return err
 	}
-	return fail(InvalidData, storage.At(), "ref-storage must be inline or project.refs, not %q", storage.value)
+	if p.Junction != nil && p.Junction.Project.noSubprojectURLs {
+		p.noSubprojectURLs = true
+		if !p.IsFatal(string(UnaliasedURL)) {
+			p.FatalWarnings = append(p.FatalWarnings, string(UnaliasedURL))
+		}
+	}
+	return nil
 }
 
 func checkMinVersion(pre *Node) error {
@@ -185,48 +226,45 @@ func checkMinVersion(pre *Node) error {
 	return nil
 }
 
-// loadPass composes conf over the defaults, resolves its conditions, and sets l.project.conf from it.
-func (l *loader) loadPass(conf *Node, first bool) (composed *Node, err error) {
-	all := l.builtin.Clone()
-	if err := all.Compose(conf); err != nil {
-		return nil, err
-	}
-	out := config{}
-	if out.origins, err = l.loadOrigins(all); err != nil {
-		return nil, err
-	}
+// loadPass resolves the conditions of a project.conf that is composed over the defaults, and takes what
+// both passes have.
+func (l *loader) loadPass(all *Node, out *config) (err error) {
 	definitions, err := all.Mapping("options")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if out.options, err = loadOptions(definitions, l.host, l.allElements); err != nil {
-		return nil, err
+		return err
 	}
-	if err := out.options.set(l.req.Options, first); err != nil {
-		return nil, err
+	if l.junction != nil {
+		err = out.options.setNodes(l.junction.options)
+	} else {
+		err = out.options.set(l.req.Options, out == l.project.first)
+	}
+	if err != nil {
+		return err
 	}
 	if err := out.options.settle(); err != nil {
-		return nil, err
+		return err
+	}
+	for _, opt := range out.options.list {
+		l.project.Options[opt.name] = opt.text()
 	}
 	if err := out.options.resolve(all, rawOnly...); err != nil {
-		return nil, err
+		return err
 	}
 	if out.elements, err = all.Mapping("elements"); err != nil {
-		return nil, err
+		return err
 	}
 	if out.sources, err = all.Mapping("sources"); err != nil {
-		return nil, err
+		return err
 	}
 	all.Delete("elements")
 	all.Delete("sources")
 	if err := all.checkComposed(); err != nil {
-		return nil, err
+		return err
 	}
-	if err := l.loadVariables(all, &out); err != nil {
-		return nil, err
-	}
-	l.project.conf = out
-	return all, nil
+	return l.loadVariables(all, out)
 }
 
 // loadVariables sets the base variables and, with them, what they are used for in project.conf.
@@ -239,10 +277,9 @@ func (l *loader) loadVariables(all *Node, out *config) (err error) {
 	out.options.export(out.variables)
 
 	own := out.variables.Clone()
-	uri := (&url.URL{Scheme: "file", Path: l.root.real}).String()
-	for _, prefix := range []string{"project-root", "toplevel-root"} {
-		own.override(prefix, l.root.real)
-		own.override(prefix+"-uri", uri)
+	for _, place := range []struct{ name, dir string }{{"project-root", l.root.real}, {"toplevel-root", l.top.root.real}} {
+		own.override(place.name, place.dir)
+		own.override(place.name+"-uri", (&url.URL{Scheme: "file", Path: place.dir}).String())
 	}
 	vars, err := newVariables(own)
 	if err != nil {
@@ -311,8 +348,8 @@ func loadMirror(node *Node) (m Mirror, err error) {
 
 // loadSecond reads the rest of the pass with all includes.
 func (l *loader) loadSecond(all *Node) (err error) {
-	out := &l.project.conf
-	if err := checkTop(all); err != nil {
+	out := l.project.conf
+	if err := l.checkTop(all); err != nil {
 		return err
 	}
 	if out.environment, err = all.Mapping("environment"); err != nil {
@@ -341,12 +378,12 @@ func (l *loader) loadSecond(all *Node) (err error) {
 }
 
 // checkTop refuses unknown keys, and keys that an included file may not set.
-func checkTop(all *Node) error {
+func (l *loader) checkTop(all *Node) error {
 	if err := all.ValidateKeys(topKeys...); err != nil {
 		return err
 	}
 	for _, key := range []string{"name", "element-path", "min-version", "plugins"} {
-		if at := all.Get(key).At(); at.File != "" && at.File != confName {
+		if at := all.Get(key).At(); at.File != "" && at.File != l.root.prefix+confName {
 			return fail(InvalidData, at, "unexpected key %q: it can only be set in %s itself", key, confName)
 		}
 	}

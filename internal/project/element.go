@@ -6,7 +6,7 @@ import (
 )
 
 // defaultsFile reads one of the built-in files.
-func (l *loader) defaultsFile(name string) (*Node, error) {
+func defaultsFile(name string) (*Node, error) {
 	data, err := defaultFiles.ReadFile("defaults/" + name)
 	if err != nil {
 		return nil, err
@@ -27,34 +27,64 @@ func (n *Node) forget() *Node {
 	return n
 }
 
+// defaultsKey names the defaults of a kind.
+type defaultsKey struct {
+	kind  string
+	first bool // of the pass without other projects' files
+}
+
 // kindDefaults returns the defaults of a kind: the built-in ones, with split rules over the
 // project's, and the project's overrides over them.
-func (l *loader) kindDefaults(kind string) (*Node, error) {
-	if d, ok := l.defaults[kind]; ok {
+func (l *loader) kindDefaults(kind string, conf *config) (*Node, error) {
+	key := defaultsKey{kind, conf == l.project.first}
+	if d, ok := l.defaults[key]; ok {
 		return d, nil
 	}
-	d := NewMapping()
-	if name := elementKinds[kind].defaults; name != "" {
-		var err error
-		if d, err = l.defaultsFile(name); err != nil {
-			return nil, err
-		}
+	d, err := l.pluginDefaults(kind)
+	if err != nil {
+		return nil, err
 	}
-	splits := l.project.conf.splits.Clone()
-	public := NewMapping()
-	bst := NewMapping()
+	bst, err := below(d, "public", "bst")
+	if err != nil {
+		return nil, err
+	}
+	own, err := bst.Mapping("split-rules")
+	if err != nil {
+		return nil, err
+	}
+	splits := NewMapping()
+	if conf.splits != nil {
+		splits = conf.splits.Clone()
+	}
+	if err := splits.Compose(own); err != nil {
+		return nil, err
+	}
 	bst.Set("split-rules", splits)
-	public.Set("bst", bst)
-	d.Set("public", public)
-	overrides, err := mappingOf(l.project.conf.elements, kind)
+	overrides, err := mappingOf(conf.elements, kind)
 	if err != nil {
 		return nil, err
 	}
 	if err := d.Compose(overrides); err != nil {
 		return nil, err
 	}
-	l.defaults[kind] = d
+	l.defaults[key] = d
 	return d, nil
+}
+
+// below returns the mapping at the end of these keys, which are made where they are missing.
+func below(n *Node, keys ...string) (*Node, error) {
+	for _, key := range keys {
+		next, err := n.Mapping(key)
+		if err != nil {
+			return nil, err
+		}
+		if next == nil {
+			next = NewMapping()
+			n.Set(key, next)
+		}
+		n = next
+	}
+	return n, nil
 }
 
 func mappingOf(n *Node, key string) (*Node, error) {
@@ -86,20 +116,37 @@ func layers(key string, base *Node, over ...*Node) (*Node, error) {
 type maker struct {
 	l        *loader
 	e        *Element
-	node     *Node // the element's file
-	defaults *Node // its kind's
+	conf     *config // the pass over project.conf that counts for e
+	node     *Node   // the element's file
+	defaults *Node   // its kind's
 	vars     *variables
 }
 
-// makeElement composes and expands one element. Its dependencies must have been made.
+// makeElement composes and expands one element, once. Its dependencies must have been made.
 func (l *loader) makeElement(f *fileElement) (*Element, error) {
+	if e := l.elements[f]; e != nil {
+		return e, nil
+	}
+	e, err := l.newElement(f)
+	if err != nil {
+		return nil, inElement(err, f.fullName())
+	}
+	l.elements[f] = e
+	return e, nil
+}
+
+func (l *loader) newElement(f *fileElement) (*Element, error) {
 	kind := elementKinds[f.kind]
-	e := &Element{Name: f.name, Kind: f.kind, Project: l.project, At: f.node.At(), id: f.id + 1}
-	defaults, err := l.kindDefaults(f.kind)
+	e := &Element{Name: f.name, Kind: f.kind, Project: l.project, At: f.node.At()}
+	conf := l.project.conf
+	if f.firstPass() {
+		conf = l.project.first
+	}
+	defaults, err := l.kindDefaults(f.kind, conf)
 	if err != nil {
 		return nil, err
 	}
-	m := &maker{l: l, e: e, node: f.node, defaults: defaults}
+	m := &maker{l: l, e: e, conf: conf, node: f.node, defaults: defaults}
 	if e.Description, err = f.node.StrOr("description", ""); err != nil {
 		return nil, err
 	}
@@ -128,7 +175,7 @@ func (l *loader) makeElement(f *fileElement) (*Element, error) {
 
 // variables sets the element's variables. Every one must resolve, used or not.
 func (m *maker) variables() error {
-	node, err := layers("variables", m.l.project.conf.variables, m.defaults, m.node)
+	node, err := layers("variables", m.conf.variables, m.defaults, m.node)
 	if err != nil {
 		return err
 	}
@@ -145,12 +192,30 @@ func (m *maker) variables() error {
 		return err
 	}
 	m.e.variableNames = node.keys
+	if isFirstPass(m.e.Kind) {
+		return m.someVariables(node)
+	}
 	m.e.Variables, err = m.vars.all()
 	return err
 }
 
+// someVariables sets those variables that resolve. In the pass without other projects' files not all do.
+func (m *maker) someVariables(node *Node) error {
+	m.e.Variables = map[string]string{}
+	for _, name := range node.keys {
+		vars, err := newVariables(node)
+		if err != nil {
+			return err
+		}
+		if value, err := vars.get(name, Place{}, nil); err == nil {
+			m.e.Variables[name] = value
+		}
+	}
+	return nil
+}
+
 func (m *maker) environment() error {
-	node, err := layers("environment", m.l.project.conf.environment, m.defaults, m.node)
+	node, err := layers("environment", m.conf.environment, m.defaults, m.node)
 	if err != nil {
 		return err
 	}
@@ -165,7 +230,7 @@ func (m *maker) environment() error {
 		}
 		m.e.Environment[name] = node.items[i].value
 	}
-	names := slices.Clone(m.l.project.conf.noCache)
+	names := slices.Clone(m.conf.noCache)
 	for _, n := range []*Node{m.defaults, m.node} {
 		more, err := n.StrList("environment-nocache")
 		if err != nil {
@@ -233,7 +298,7 @@ func (m *maker) config() (err error) {
 }
 
 func (m *maker) sandbox() error {
-	node, err := layers("sandbox", m.l.project.conf.sandbox, m.defaults, m.node)
+	node, err := layers("sandbox", m.conf.sandbox, m.defaults, m.node)
 	if err != nil {
 		return err
 	}

@@ -37,12 +37,18 @@ const (
 	BadElementSuffix            Reason = "bad-element-suffix"
 	BadCharactersInName         Reason = "bad-characters-in-name"
 	UndefinedProvenanceAttibute Reason = "undefined-source-provenance-attribute"
+	SubprojectInconsistent      Reason = "subproject-inconsistent"
+	ConflictingJunction         Reason = "conflicting-junction"
+	CircularReference           Reason = "circular-reference"
 )
 
 // Reasons that BuildStream reports by elements, sources and its platform instead of its loader.
 const (
 	ForbiddenRuntimeDepends Reason = "element-forbidden-rdepends"
+	ForbiddenBuildDepends   Reason = "element-forbidden-bdepends"
 	ForbiddenSources        Reason = "element-forbidden-sources"
+	OverrideWithSelf        Reason = "override-junction-with-self"
+	MissingAliasMapping     Reason = "missing-alias-mapping"
 	StackDepends            Reason = "stack-requires-build-and-run"
 	FilterDependCount       Reason = "filter-bdepend-wrong-count"
 	FilterDependRuntime     Reason = "filter-bdepend-also-rdepend"
@@ -60,6 +66,8 @@ const (
 const (
 	TooLarge    Reason = "too-large"
 	Unsupported Reason = "unsupported" // a feature of BuildStream that this loader does not have
+	// SubprojectNotFetched: the sources of a junction are not here, and looking fetches nothing.
+	SubprojectNotFetched Reason = "subproject-not-fetched"
 )
 
 // Place is where in the project something is written. Line and Column begin at 1; the zero Place
@@ -111,6 +119,15 @@ func ReasonOf(err error) Reason {
 		return load.Reason
 	}
 	return ""
+}
+
+// placeOf returns the place of the LoadError in err's tree.
+func placeOf(err error) Place {
+	var load *LoadError
+	if errors.As(err, &load) {
+		return load.At
+	}
+	return Place{}
 }
 
 // fail returns a LoadError at a place.

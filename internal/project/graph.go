@@ -11,12 +11,15 @@ import (
 
 // fileElement is an element's file, with its includes and conditions resolved.
 type fileElement struct {
-	name  string
-	kind  string
-	node  *Node
-	deps  []*fileDependency
-	id    int  // its place in the order of postorder
-	began bool // its dependencies were looked at
+	loader    *loader
+	name      string
+	kind      string
+	link      *Node // the target of a link; nil for others
+	following bool  // what stands for it is being loaded
+	node      *Node
+	deps      []*fileDependency
+	id        int  // its place in the order of postorder
+	began     bool // its dependencies were looked at
 }
 
 // fileDependency is an edge as files have it.
@@ -29,6 +32,14 @@ type fileDependency struct {
 	config         []*Node
 	node           *Node
 }
+
+// fullName names the element from the project that was asked for.
+func (f *fileElement) fullName() string { return f.loader.project.inside(f.name) }
+
+// firstPass: the element is read with what project.conf says without other projects' files.
+func (f *fileElement) firstPass() bool { return isFirstPass(f.kind) }
+
+func isFirstPass(kind string) bool { return kind == "junction" || kind == "link" }
 
 // path is the dependency as written, with its junction.
 func (d *fileDependency) path() string {
@@ -50,9 +61,9 @@ var elementKeys = []string{
 	"environment-nocache", "config", "public", "description",
 }
 
-// loadGraph loads an element's file and those of all that it needs.
+// loadGraph loads an element's file and those of all that it needs. Links and overrides are followed.
 func (l *loader) loadGraph(name string) (*fileElement, error) {
-	top, err := l.loadFile(name, nil)
+	top, err := l.resolveName(name, nil, true)
 	if err != nil || top.began {
 		return top, err
 	}
@@ -64,7 +75,7 @@ func (l *loader) loadGraph(name string) (*fileElement, error) {
 	enter := func(f *fileElement) (frame, error) {
 		f.began = true
 		deps, err := readDependencies(f.node)
-		return frame{f, deps, map[*fileElement]*fileDependency{}}, inElement(err, f.name)
+		return frame{f, deps, map[*fileElement]*fileDependency{}}, inElement(err, f.fullName())
 	}
 	first, err := enter(top)
 	if err != nil {
@@ -82,12 +93,9 @@ func (l *loader) loadGraph(name string) (*fileElement, error) {
 		}
 		dep := at.pending[0]
 		at.pending = at.pending[1:]
-		if dep.junction != "" {
-			return nil, inElement(fail(Unsupported, dep.node.At(), "dependency %s is in another project: junctions are not supported yet", dep.path()), at.element.name)
-		}
-		target, err := l.loadFile(dep.name, dep.node)
+		target, err := at.element.loader.loadDependency(dep)
 		if err != nil {
-			return nil, inElement(err, at.element.name)
+			return nil, inElement(err, at.element.fullName())
 		}
 		if old := at.have[target]; old != nil {
 			old.merge(dep)
@@ -107,8 +115,25 @@ func (l *loader) loadGraph(name string) (*fileElement, error) {
 	return top, nil
 }
 
-// loadFile loads one element's file without its dependencies. by is what names it, or nil.
-func (l *loader) loadFile(written string, by *Node) (*fileElement, error) {
+// loadDependency loads the file of what dep names.
+func (l *loader) loadDependency(dep *fileDependency) (*fileElement, error) {
+	of, err := l, error(nil)
+	if dep.junction != "" {
+		of, err = l.find(dep.junction, dep.node, true)
+	}
+	var target *fileElement
+	if err == nil {
+		target, err = of.resolveName(dep.name, dep.node, true)
+	}
+	if err == nil && target.kind == "junction" {
+		return nil, fail(InvalidData, dep.node.At(), "%s is a junction: an element cannot depend on it, only on elements behind it", dep.path())
+	}
+	return target, err
+}
+
+// loadFile loads one element's file without its dependencies, and follows nothing. by is what names
+// it, or nil. When only is true, nil is returned for what is neither a junction nor a link.
+func (l *loader) loadFile(written string, by *Node, only bool) (*fileElement, error) {
 	name := path.Clean(written)
 	if f, ok := l.files[name]; ok {
 		return f, nil
@@ -125,18 +150,37 @@ func (l *loader) loadFile(written string, by *Node) (*fileElement, error) {
 	}
 	node, err := readYAML(full, l.root.relative(full))
 	if ReasonOf(err) == MissingFile {
-		err := fail(MissingFile, by.At(), "there is no element %q below %s", name, l.project.ElementPath)
+		err := fail(MissingFile, by.At(), "there is no element %q below %s%s", name, l.project.ElementPath, l.behind())
 		return nil, l.hintName(err, name)
 	}
 	if err != nil {
-		return nil, inElement(err, name)
+		return nil, inElement(err, l.project.inside(name))
 	}
-	f := &fileElement{name: name, node: node}
-	if err := l.resolveFile(f); err != nil {
-		return nil, inElement(err, name)
+	f := &fileElement{loader: l, name: name, node: node}
+	if kind := node.Get("kind"); !only && (kind == nil || !isFirstPass(kind.value)) {
+		if err := l.loadFully(); err != nil {
+			return nil, err
+		}
+	}
+	if err := l.resolveFile(f, only); err != nil {
+		return nil, inElement(err, f.fullName())
+	}
+	if f.kind == "" {
+		return nil, nil
 	}
 	l.files[name] = f
+	if f.link != nil {
+		l.addLink(f)
+	}
 	return f, nil
+}
+
+// behind says of which project a name is, for errors.
+func (l *loader) behind() string {
+	if l.junction == nil {
+		return ""
+	}
+	return " in the project behind the junction " + l.project.Path()
 }
 
 // hintName adds to err the element that a wrong name was most likely meant to be, if there is one.
@@ -154,30 +198,42 @@ func (l *loader) hintName(err error, name string) error {
 	return err
 }
 
-// resolveFile resolves conditions and includes of f and checks its keys and kind.
-func (l *loader) resolveFile(f *fileElement) (err error) {
+// resolveFile resolves conditions and includes of f and checks its keys and kind. Where only junctions
+// and links are wanted, f.kind stays "" for others.
+func (l *loader) resolveFile(f *fileElement, only bool) (err error) {
 	kind, err := f.node.Str("kind")
 	if err != nil {
 		return err
 	}
 	at := f.node.Get("kind").At()
-	if kind == "junction" || kind == "link" {
-		return fail(Unsupported, at, "element kind %q is not supported yet, expected one of: %v", kind, ElementKinds())
+	switch {
+	case isFirstPass(kind):
+		err = l.project.first.options.resolve(f.node)
+	case only:
+		return nil
+	default:
+		err = l.elementIncludes.process(l, f.node, includeMode{options: true})
 	}
-	if err := l.includes.process(f.node, includeMode{options: l.project.conf.options}); err != nil {
+	if err != nil {
 		return err
 	}
 	if err := f.node.ValidateKeys(elementKeys...); err != nil {
 		return err
 	}
-	if f.kind, err = f.node.Str("kind"); err != nil {
+	if kind, err = f.node.Str("kind"); err != nil {
 		return err
 	}
 	if _, err := f.node.StrOr("description", ""); err != nil {
 		return err
 	}
-	_, known := elementKinds[f.kind]
-	return l.checkKind("element", f.kind, known, at)
+	_, known := elementKinds[kind]
+	if err := l.checkKind("element", kind, known, at); err != nil {
+		return err
+	}
+	if f.kind = kind; kind == "link" {
+		return l.readLink(f)
+	}
+	return nil
 }
 
 // checkElementName refuses names that do not end in .bst or have characters that are not allowed.

@@ -5,11 +5,15 @@ import (
 	"strings"
 )
 
-// includer reads included files, each once.
+// includer reads what files include. A file is read once for each project from which it is named.
 type includer struct {
-	root  root
-	files map[string]*Node // by path
-	count int              // of includes that were followed
+	files map[includeKey]*Node
+}
+
+// includeKey is a file and the loader of the project that it is of.
+type includeKey struct {
+	of   *loader
+	path string
 }
 
 // maxIncludes bounds the includes that one load follows: a file that includes the next one twice, and
@@ -18,26 +22,27 @@ const maxIncludes = 200_000
 
 // includeMode says which includes are followed and how.
 type includeMode struct {
-	localOnly bool     // skip what comes from other projects
-	options   *options // resolve conditions with these first; nil leaves them
+	localOnly bool // skip what comes from other projects
+	options   bool // resolve conditions first; what comes from other projects is resolved always
 }
 
-// process replaces all includes below n. What the includer says wins over what it includes.
-func (in *includer) process(n *Node, mode includeMode) error {
-	return in.enter(n, mode, map[string]bool{})
+// process replaces all includes below n, which is of l's project. What the includer says wins over what
+// it includes.
+func (in *includer) process(l *loader, n *Node, mode includeMode) error {
+	return in.enter(l, n, mode, map[string]bool{})
 }
 
-func (in *includer) enter(n *Node, mode includeMode, open map[string]bool) error {
-	if mode.options != nil {
-		if err := mode.options.resolve(n); err != nil {
+func (in *includer) enter(l *loader, n *Node, mode includeMode, open map[string]bool) error {
+	if mode.options {
+		if err := l.project.conf.options.resolve(n); err != nil {
 			return err
 		}
 	}
-	return in.walk(n, mode, open)
+	return in.walk(l, n, mode, open)
 }
 
 // walk follows the includes of n and below; open are the files that we are inside of.
-func (in *includer) walk(n *Node, mode includeMode, open map[string]bool) error {
+func (in *includer) walk(l *loader, n *Node, mode includeMode, open map[string]bool) error {
 	if n.kind == Scalar {
 		return nil
 	}
@@ -48,13 +53,13 @@ func (in *includer) walk(n *Node, mode includeMode, open map[string]bool) error 
 			names = list.items
 		}
 		for i := len(names) - 1; i >= 0; i-- {
-			if err := in.include(n, names[i], mode, open); err != nil {
+			if err := in.include(l, n, names[i], mode, open); err != nil {
 				return err
 			}
 		}
 	}
 	for _, item := range n.items {
-		if err := in.walk(item, mode, open); err != nil {
+		if err := in.walk(l, item, mode, open); err != nil {
 			return err
 		}
 	}
@@ -62,25 +67,33 @@ func (in *includer) walk(n *Node, mode includeMode, open map[string]bool) error 
 }
 
 // include puts the file that name names below n.
-func (in *includer) include(n, name *Node, mode includeMode, open map[string]bool) error {
+func (in *includer) include(l *loader, n, name *Node, mode includeMode, open map[string]bool) error {
 	if err := name.expect(include, Scalar); err != nil {
 		return err
 	}
-	if strings.Contains(name.value, ":") {
+	of, file := l, name.value
+	if i := strings.LastIndexByte(file, ':'); i >= 0 {
 		if mode.localOnly {
 			return nil
 		}
-		return fail(Unsupported, name.At(), "include of %s: files of other projects (junctions) are not supported yet", name.value)
+		var err error
+		if of, err = l.find(file[:i], name, true); err != nil {
+			return err
+		}
+		if err := of.loadFully(); err != nil {
+			return err
+		}
+		file = file[i+1:]
 	}
-	path := filepath.Join(in.root.dir, filepath.FromSlash(name.value))
+	path := filepath.Join(of.root.dir, filepath.FromSlash(file))
 	if open[path] {
 		return fail(RecursiveInclude, name.At(), "%s includes itself", name.value)
 	}
-	content, err := in.load(path, name)
+	content, err := in.load(l, of, path, name)
 	if err != nil {
 		return err
 	}
-	if in.count++; in.count > maxIncludes {
+	if l.included++; l.included > maxIncludes {
 		return fail(TooLarge, name.At(), "more than %d includes", maxIncludes)
 	}
 	content = content.Clone()
@@ -89,26 +102,55 @@ func (in *includer) include(n, name *Node, mode includeMode, open map[string]boo
 	if len(open) > maxDepth {
 		return fail(TooLarge, name.At(), "includes nested more than %d levels deep", maxDepth)
 	}
-	if err := in.enter(content, mode, open); err != nil {
+	mode.options = mode.options || of != l
+	if err := in.enter(of, content, mode, open); err != nil {
 		return err
 	}
 	return n.composeUnder(content)
 }
 
-func (in *includer) load(path string, name *Node) (*Node, error) {
-	if content, ok := in.files[path]; ok {
+// load reads a file of the project of one loader that a file of l's project names. What comes from
+// another project is expanded with that one's variables. As in BuildStream a file that was read before
+// is what it was then, whichever project named it.
+func (in *includer) load(l, of *loader, path string, name *Node) (*Node, error) {
+	key := includeKey{of, path}
+	if content, ok := in.files[key]; ok {
 		return content, nil
 	}
-	if err := in.root.checkInside(path, name); err != nil {
+	content, err := of.readIncluded(path, name)
+	if err != nil {
 		return nil, err
 	}
-	content, err := readYAML(path, in.root.relative(path))
+	if of != l {
+		vars, err := newVariables(of.project.conf.variables.Clone())
+		if err != nil {
+			return nil, err
+		}
+		content = content.Clone()
+		if err := vars.expandNode(content); err != nil {
+			return nil, err
+		}
+	}
+	in.files[key] = content
+	return content, nil
+}
+
+// readIncluded reads a file of l's project.
+func (l *loader) readIncluded(path string, name *Node) (*Node, error) {
+	key := l.root.relative(path)
+	if content, ok := l.parsed[key]; ok {
+		return content, nil
+	}
+	if err := l.root.checkInside(path, name); err != nil {
+		return nil, err
+	}
+	content, err := readYAML(path, key)
 	if err != nil {
 		if reason := ReasonOf(err); reason == MissingFile || reason == LoadingDirectory {
 			return nil, &LoadError{Reason: reason, At: name.At(), Detail: "include", Err: err}
 		}
 		return nil, err
 	}
-	in.files[path] = content
+	l.parsed[key] = content
 	return content, nil
 }

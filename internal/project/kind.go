@@ -14,6 +14,7 @@ var defaultFiles embed.FS
 type elementKind struct {
 	defaults         string   // file below defaults/, or ""
 	dependencyConfig []string // keys that a dependency's config may have; nil: none is allowed
+	noBuildDepends   bool
 	noRuntimeDepends bool
 	noSources        bool
 	check            func(e *Element) error
@@ -34,6 +35,9 @@ var elementKinds = map[string]elementKind{
 	"stack":   {noSources: true},
 	"compose": {defaults: "compose.yaml", noRuntimeDepends: true, noSources: true, check: checkCompose},
 	"filter":  {defaults: "filter.yaml", noSources: true, check: checkFilter},
+
+	"junction": {noBuildDepends: true, noRuntimeDepends: true},
+	"link":     {noBuildDepends: true, noRuntimeDepends: true, noSources: true},
 }
 
 // ElementKinds returns the names of the kinds of elements that can be loaded, sorted.
@@ -121,6 +125,9 @@ func checkFilter(e *Element) error {
 // checkEdges refuses dependencies and sources that e's kind cannot have.
 func checkEdges(e *Element, kind elementKind) error {
 	for _, dep := range e.Deps {
+		if dep.Build && kind.noBuildDepends {
+			return fail(ForbiddenBuildDepends, dep.At, "%s elements cannot have build dependencies", e.Kind)
+		}
 		if dep.Runtime && kind.noRuntimeDepends {
 			return fail(ForbiddenRuntimeDepends, dep.At, "%s elements cannot have runtime dependencies", e.Kind)
 		}

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 )
 
 // Request says what to load.
@@ -24,22 +23,65 @@ type Request struct {
 	Variables map[string]string
 	// ConfigOnly loads project.conf and no element.
 	ConfigOnly bool
+	// Junction returns the folder with the sources of an element of kind junction. It is not asked for
+	// those with one local source, which are read where they are. When it is nil the others are errors.
+	Junction func(ctx context.Context, junction *Element) (dir string, err error)
 }
 
 // maxJobsDefault bounds the default of max-jobs, as BuildStream does: more seldom helps one build.
 const maxJobsDefault = 8
 
-type loader struct {
+// session is what the loaders of one Load share.
+type session struct {
 	ctx      context.Context
 	req      Request
-	project  *Project
-	root     root
 	host     host
 	builtin  *Node // the defaults of project.conf
-	includes *includer
-	defaults map[string]*Node // of kinds, with the project's overrides
-	files    map[string]*fileElement
+	top      *loader
+	loaders  []*loader
+	parsed   map[string]*Node // files that were read, by what Places call them
+	included int              // includes that were followed
 	elements map[*fileElement]*Element
+}
+
+// loader loads one project: that of the request, or one that a junction leads to.
+type loader struct {
+	*session
+	project *Project
+	root    root
+
+	parent   *loader   // nil for the request's
+	others   []*loader // further parents: those with a junction that was overridden by this one's
+	junction *junction // nil for the request's
+	by       *Node     // what named the junction
+
+	written                       *Node // project.conf as it is written
+	full                          bool  // the pass with all includes began
+	elementIncludes, confIncludes *includer
+	duplicates, internal          *Node   // what project.conf says of its junctions
+	provenances                   []*Node // of sources of junctions, not checked yet
+	refsInFile                    bool    // refs of sources are in project.refs and junction.refs
+	refs, junctionRefs            *Node   // the content of project.refs and junction.refs
+
+	defaults  map[defaultsKey]*Node // of kinds, with the project's overrides
+	files     map[string]*fileElement
+	links     []link
+	children  map[string]*loader // by the name of the junction
+	searching map[string]bool    // paths of junctions that are being looked for
+}
+
+// newLoader returns a loader of the project in a folder.
+func (s *session) newLoader(dir string) (*loader, error) {
+	l := &loader{
+		session: s, project: &Project{Dir: dir, Options: map[string]string{}},
+		elementIncludes: &includer{files: map[includeKey]*Node{}}, confIncludes: &includer{files: map[includeKey]*Node{}},
+		defaults: map[defaultsKey]*Node{}, files: map[string]*fileElement{},
+		children: map[string]*loader{}, searching: map[string]bool{},
+	}
+	var err error
+	l.root, err = newRoot(dir)
+	s.loaders = append(s.loaders, l)
+	return l, err
 }
 
 // Load reads the project at req.Dir and the closure of its targets. It runs nothing, uses no network
@@ -49,28 +91,26 @@ func Load(ctx context.Context, req Request) (*Project, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &loader{ctx: ctx, req: req, project: &Project{Dir: dir, Options: map[string]string{}}}
-	if l.root, err = newRoot(dir); err != nil {
-		return nil, &LoadError{Reason: MissingProjectConf, Detail: "find project", Err: err}
-	}
-	if l.host, err = newHost(req.HostArch, req.HostOS); err != nil {
+	s := &session{ctx: ctx, req: req, parsed: map[string]*Node{}, elements: map[*fileElement]*Element{}}
+	if s.host, err = newHost(req.HostArch, req.HostOS); err != nil {
 		return nil, err
 	}
-	if l.req.MaxJobs <= 0 {
-		l.req.MaxJobs = min(runtime.NumCPU(), maxJobsDefault)
+	if s.req.MaxJobs <= 0 {
+		s.req.MaxJobs = min(runtime.NumCPU(), maxJobsDefault)
 	}
-	l.includes = &includer{root: l.root, files: map[string]*Node{}}
-	l.defaults = map[string]*Node{}
-	l.files = map[string]*fileElement{}
-	l.elements = map[*fileElement]*Element{}
+	if s.builtin, err = defaultsFile("project.yaml"); err != nil {
+		return nil, err
+	}
+	l, err := s.newLoader(dir)
+	if err != nil {
+		return nil, &LoadError{Reason: MissingProjectConf, Detail: "find project", Err: err}
+	}
+	s.top = l
 	if err := l.loadProject(); err != nil {
 		return nil, err
 	}
-	for _, opt := range l.project.conf.options.list {
-		l.project.Options[opt.name] = opt.text()
-	}
 	if req.ConfigOnly {
-		return l.project, nil
+		return l.project, l.loadFully()
 	}
 	return l.project, l.loadTargets()
 }
@@ -120,17 +160,22 @@ func (l *loader) loadTargets() error {
 		if err := l.ctx.Err(); err != nil {
 			return err
 		}
-		e, err := l.makeElement(f)
+		e, err := f.loader.makeElement(f)
 		if err != nil {
-			return inElement(err, f.name)
+			return err
 		}
-		l.elements[f] = e
+		e.id = f.id + 1
 	}
 	for _, top := range tops {
 		l.project.Targets = append(l.project.Targets, l.elements[top])
 	}
 	l.project.Order = Closure(l.project.Targets)
-	return nil
+	for _, e := range l.project.Order {
+		if e.Project != l.project {
+			e.Project.Order = append(e.Project.Order, e)
+		}
+	}
+	return l.checkConflicts()
 }
 
 // targetNames returns the targets asked for, or the project's defaults, or all of its elements.
@@ -165,10 +210,11 @@ func (l *loader) loadTarget(name string) (*fileElement, error) {
 	if filepath.IsAbs(name) {
 		return nil, fail(InvalidData, Place{}, "target %q must be relative to the element path %s", name, l.project.ElementPath)
 	}
-	if strings.Contains(name, ":") {
-		return nil, fail(Unsupported, Place{}, "target %q is in another project: junctions are not supported yet", name)
+	of, name, err := l.parseName(name, nil, true)
+	if err != nil {
+		return nil, err
 	}
-	return l.loadGraph(name)
+	return of.loadGraph(name)
 }
 
 // Closure returns the targets and all that they need, for building or running, dependencies first,
@@ -217,6 +263,3 @@ func Closure(targets []*Element) []*Element {
 
 // IsFatal reports whether the project makes this warning of BuildStream an error.
 func (p *Project) IsFatal(token string) bool { return slices.Contains(p.FatalWarnings, token) }
-
-// Mirrors returns the project's mirrors, expanded.
-func (p *Project) Mirrors() []Mirror { return p.conf.mirrors }

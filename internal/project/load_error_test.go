@@ -119,13 +119,14 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// reachable are the load reasons of BuildStream that this loader can meet. Those about junctions and
-// links need what it does not load yet.
+// reachable are the load reasons of BuildStream that this loader can meet. SubprojectInconsistent needs
+// sources that are fetched: testscripts have it.
 var reachable = []project.Reason{
 	project.MissingFile, project.InvalidYAML, project.InvalidData, project.IllegalComposite, project.CircularDependency,
 	project.UnresolvedVariable, project.UnsupportedProject, project.ExpressionFailed, project.UserAssertion,
 	project.TrailingListDirective, project.InvalidSymbolName, project.MissingProjectConf, project.LoadingDirectory,
 	project.ProjPathInvalid, project.ProjPathInvalidKind, project.RecursiveInclude, project.CircularReferenceVariable,
 	project.ProtectedVariableRedefined, project.InvalidDependencyConfig, project.BadElementSuffix, project.BadCharactersInName,
-	project.UndefinedProvenanceAttibute,
+	project.UndefinedProvenanceAttibute, project.InvalidJunction, project.LinkForbiddenDependencies, project.ConflictingJunction,
+	project.CircularReference,
 }

@@ -171,6 +171,45 @@ func (o *options) set(values map[string]string, ignoreUnknown bool) error {
 	return nil
 }
 
+// setNodes takes values from the options of a junction.
+func (o *options) setNodes(values *Node) error {
+	for i, name := range values.Keys() {
+		at := slices.IndexFunc(o.list, func(opt *option) bool { return opt.name == name })
+		if at < 0 {
+			return fail(InvalidData, values.items[i].At(), "the project behind the junction has no option %q, %s", name, o.say())
+		}
+		if err := o.list[at].setNode(values, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (opt *option) setNode(values *Node, name string) error {
+	at := values.Get(name).At()
+	switch opt.kind {
+	case "bool":
+		value, err := values.Bool(name)
+		opt.value = value
+		return err
+	case "flags", "element-mask":
+		flags, err := values.StrList(name)
+		if err != nil {
+			return err
+		}
+		flags = slices.Clone(flags)
+		slices.Sort(flags)
+		opt.value = flags
+		return opt.check(at, flags...)
+	}
+	value, err := values.Str(name)
+	if err != nil {
+		return err
+	}
+	opt.value = value
+	return opt.check(at, value)
+}
+
 // say lists the options for people.
 func (o *options) say() string {
 	if len(o.list) == 0 {

@@ -37,11 +37,11 @@ func postorder(targets []*fileElement) ([]*fileElement, error) {
 				var chain []string
 				for _, f := range stack {
 					if len(chain) > 0 || f.element == dep.element {
-						chain = append(chain, f.element.name)
+						chain = append(chain, f.element.fullName())
 					}
 				}
-				err := fail(CircularDependency, dep.node.At(), "elements depend on each other in a circle: %s", strings.Join(append(chain, dep.element.name), " -> "))
-				err.Element = stack[len(stack)-1].element.name
+				err := fail(CircularDependency, dep.node.At(), "elements depend on each other in a circle: %s", strings.Join(append(chain, dep.element.fullName()), " -> "))
+				err.Element = stack[len(stack)-1].element.fullName()
 				return nil, err
 			case done:
 			default:
@@ -81,7 +81,7 @@ func orderDependencies(sorted []*fileElement) {
 }
 
 // compareDependencies is not transitive: an element comes after what it needs, whatever its name;
-// else those only needed at run time come last; else by name.
+// else those only needed at run time come last; else by name and junction.
 func compareDependencies(needs []bitset, a, b *fileDependency) int {
 	switch {
 	case needs[a.element.id].has(b.element.id):
@@ -96,5 +96,21 @@ func compareDependencies(needs []bitset, a, b *fileDependency) int {
 		}
 		return -1
 	}
-	return strings.Compare(a.element.name, b.element.name)
+	if order := strings.Compare(a.element.name, b.element.name); order != 0 {
+		return order
+	}
+	return compareJunctions(a.element.loader.junction, b.element.loader.junction)
+}
+
+// compareJunctions orders elements of one name: those behind junctions first, by the junctions' names.
+func compareJunctions(a, b *junction) int {
+	switch {
+	case a != nil && b != nil:
+		return strings.Compare(a.element.Name, b.element.Name)
+	case a != nil:
+		return -1
+	case b != nil:
+		return 1
+	}
+	return 0
 }

@@ -94,10 +94,18 @@ func originKinds(node *Node, key string) ([]string, error) {
 	return kinds, nil
 }
 
+// pluginDefaults returns a copy of what a kind of elements begins with.
+func (l *loader) pluginDefaults(kind string) (*Node, error) {
+	if name := elementKinds[kind].defaults; name != "" {
+		return defaultsFile(name)
+	}
+	return NewMapping(), nil
+}
+
 // checkKind refuses a kind that is not built in, or that the project takes from code of its own.
 func (l *loader) checkKind(what, kind string, known bool, at Place) error {
 	registered := false
-	for _, o := range l.project.conf.origins {
+	for _, o := range l.project.first.origins {
 		kinds := o.elements
 		if what == "source" {
 			kinds = o.sources
@@ -137,10 +145,5 @@ var pluginPackages = map[string]string{
 // warnUnregistered warns once for each kind.
 func (l *loader) warnUnregistered(what, kind, name string, at Place) {
 	text := what + " kind " + kind + " is not among the plugins of project.conf, so BuildStream refuses it: it comes from " + name
-	for _, w := range l.project.Warnings {
-		if w.Text == text {
-			return
-		}
-	}
-	l.project.Warnings = append(l.project.Warnings, Warning{Token: UnregisteredPlugin, At: at, Text: text})
+	l.warn(Warning{Token: UnregisteredPlugin, At: at, Text: text})
 }

@@ -128,12 +128,12 @@ func (e *Element) DirectDeps(build, runtime bool) []string {
 	var names []string
 	for _, d := range e.Deps {
 		if build && d.Build {
-			names = append(names, d.Element.Name)
+			names = append(names, d.Element.FullName())
 		}
 	}
 	for _, d := range e.Deps {
 		if runtime && d.Runtime && !(build && d.Build) {
-			names = append(names, d.Element.Name)
+			names = append(names, d.Element.FullName())
 		}
 	}
 	return names
@@ -151,7 +151,7 @@ func (e *Element) Symbol(name string) (value string, ok bool) {
 	}
 	switch name {
 	case "name":
-		return e.Name, true
+		return e.FullName(), true
 	case "kind":
 		return e.Kind, true
 	case "description":

@@ -10,8 +10,9 @@ import (
 
 // root is the project's directory. Nothing outside it is read.
 type root struct {
-	dir  string // absolute, as found
-	real string // without symbolic links
+	dir    string // absolute, as found
+	real   string // without symbolic links
+	prefix string // of its files' names in Places: the junctions that lead here
 }
 
 func newRoot(dir string) (root, error) {
@@ -22,7 +23,7 @@ func newRoot(dir string) (root, error) {
 // relative names a path in Places.
 func (r root) relative(path string) string {
 	if rel, err := filepath.Rel(r.dir, path); err == nil {
-		return filepath.ToSlash(rel)
+		return r.prefix + filepath.ToSlash(rel)
 	}
 	return path
 }

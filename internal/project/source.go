@@ -2,7 +2,6 @@ package project
 
 import (
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -36,18 +35,17 @@ func (m *maker) sources() error {
 		if node.kind != Mapping {
 			return fail(InvalidData, node.At(), "a source must be a mapping, not a %s", node.kind)
 		}
-		s, err := m.source(node)
+		s, err := m.source(node, i)
 		if err != nil {
 			return err
 		}
-		s.Index = i
 		m.e.Sources = append(m.e.Sources, s)
 	}
 	return nil
 }
 
-func (m *maker) source(node *Node) (s Source, err error) {
-	s.At = node.At()
+func (m *maker) source(node *Node, index int) (s Source, err error) {
+	s.Index, s.At = index, node.At()
 	if s.Kind, err = node.Str("kind"); err != nil {
 		return s, err
 	}
@@ -69,7 +67,7 @@ func (m *maker) source(node *Node) (s Source, err error) {
 	if err := m.l.checkKind("source", s.Kind, known, at); err != nil {
 		return s, err
 	}
-	defaults, err := mappingOf(m.l.project.conf.sources, s.Kind)
+	defaults, err := mappingOf(m.conf.sources, s.Kind)
 	if err != nil {
 		return s, err
 	}
@@ -92,7 +90,10 @@ func (m *maker) source(node *Node) (s Source, err error) {
 	if err := m.vars.expandNode(config); err != nil {
 		return s, err
 	}
-	return s, check(m, &s)
+	if err := check(m, &s); err != nil {
+		return s, err
+	}
+	return s, m.l.loadRef(m.e, &s)
 }
 
 // provenance takes a source's provenance out: notes for people, no part of any key.
@@ -102,14 +103,24 @@ func (m *maker) provenance(node *Node) error {
 		return err
 	}
 	node.Delete("provenance")
-	for i, key := range p.keys {
-		if m.l.project.conf.provenance.Get(key) == nil {
-			return fail(UndefinedProvenanceAttibute, p.items[i].At(), "provenance attribute %q is not one of the project's source-provenance-attributes", key)
-		}
+	if m.l.project.conf == nil { // a junction's: which attributes there are is known later
+		m.l.provenances = append(m.l.provenances, p)
+	} else if err := m.l.checkProvenance(p); err != nil {
+		return err
 	}
 	for i, key := range p.keys {
 		if err := p.items[i].expect(key, Scalar); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkProvenance refuses attributes that the project does not define.
+func (l *loader) checkProvenance(p *Node) error {
+	for i, key := range p.keys {
+		if l.project.conf.provenance.Get(key) == nil {
+			return fail(UndefinedProvenanceAttibute, p.items[i].At(), "provenance attribute %q is not one of the project's source-provenance-attributes", key)
 		}
 	}
 	return nil
@@ -305,42 +316,19 @@ func (m *maker) checkSubmodules(config *Node) error {
 func (m *maker) markURL(address string, node *Node) error {
 	alias := aliasOf(address)
 	if alias == "" {
-		w := Warning{Token: string(UnaliasedURL), At: node.At(), Element: m.e.Name, Text: "URL without an alias: " + address}
+		w := Warning{Token: string(UnaliasedURL), At: node.At(), Element: m.e.FullName(), Text: "URL without an alias: " + address}
 		if m.l.project.IsFatal(w.Token) {
 			return fail(UnaliasedURL, w.At, "%s", w.Text)
 		}
-		m.l.project.Warnings = append(m.l.project.Warnings, w)
+		m.l.warn(w)
 		return nil
 	}
-	value, err := m.l.project.conf.aliases.Scalar(alias)
+	there, err := m.l.project.aliasExists(alias, m.conf == m.l.project.first, node)
 	if err != nil {
 		return err
 	}
-	if value == nil {
+	if !there {
 		return fail(InvalidSourceAlias, node.At(), "URL %q uses alias %q, which the project does not define", address, alias)
 	}
 	return nil
-}
-
-// aliasOf returns the alias that a URL begins with, or "".
-func aliasOf(address string) string {
-	alias, _, ok := strings.Cut(address, ":")
-	if !ok || slices.Contains(uriSchemes, strings.ToLower(alias)) {
-		return ""
-	}
-	return alias
-}
-
-// ExpandURL returns the URL with its alias replaced. What does not begin with an alias of the project
-// is returned as it is.
-func (p *Project) ExpandURL(address string) (string, error) {
-	alias, rest, ok := strings.Cut(address, ":")
-	if !ok || p.conf.aliases == nil {
-		return address, nil
-	}
-	value, err := p.conf.aliases.StrOr(alias, "")
-	if err != nil || value == "" {
-		return address, err
-	}
-	return value + rest, nil
 }

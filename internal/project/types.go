@@ -9,13 +9,39 @@ type Project struct {
 	FatalWarnings []string
 	Defaults      []string   // targets when none are named
 	Targets       []*Element // as asked for
-	Order         []*Element // the targets' closure, dependencies first, as `bst show --deps all`
+	Order         []*Element // the targets' closure, dependencies first, as `bst show --deps all`; of a subproject, its own elements in there
 	Options       map[string]string
 	Warnings      []Warning
 	Shell         Shell
+	Junction      *Element // of kind junction, in the project above; nil for the project that was asked for
+	Staged        bool     // Dir was made from a junction's sources: it is nobody's work tree
 
-	conf config
+	junction         *junction // what Junction says
+	first            *config   // without includes from other projects: what junctions are read with
+	conf             *config   // nil until the project was loaded in full
+	noSubprojectURLs bool
 }
+
+// Path returns the names of the junctions that lead to the project, with colons between them; "" for
+// the project that was asked for.
+func (p *Project) Path() string {
+	if p.Junction == nil {
+		return ""
+	}
+	return p.Junction.FullName()
+}
+
+// inside names something of the project from outside.
+func (p *Project) inside(name string) string {
+	if path := p.Path(); path != "" {
+		return path + ":" + name
+	}
+	return name
+}
+
+// FullName returns the element's name as it is given on the command line: that of an element in
+// another project begins with the junctions that lead there.
+func (e *Element) FullName() string { return e.Project.inside(e.Name) }
 
 // Warning is what BuildStream would warn of, and what is not in its list of fatal warnings.
 type Warning struct {

@@ -47,6 +47,9 @@ func EditRef(e *Element, index int, ref string) (RefEdit, error) {
 	if index < 0 || index >= len(e.Sources) {
 		return RefEdit{}, fmt.Errorf("write ref of %s: there is no source %d", e.Name, index)
 	}
+	if e.Project.Junction != nil {
+		return RefEdit{}, fmt.Errorf("write ref of %s: %w: it is in the project behind a junction", e.FullName(), ErrNotEditable)
+	}
 	src := e.Sources[index]
 	at, replaces := src.At, false
 	if old := src.Config.Get("ref"); old != nil && !old.synthetic() {

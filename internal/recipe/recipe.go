@@ -103,6 +103,8 @@ func Of(e *project.Element) (Recipe, error) {
 		err = r.importFiles(e)
 	case "stack":
 		r.RunsCommands, r.PluginKey = false, 1
+	case "junction":
+		r.PluginKey = 1
 	case "compose":
 		err = r.compose(e)
 	case "filter":

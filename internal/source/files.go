@@ -36,7 +36,7 @@ func (e Env) openDownload(el *project.Element, src project.Source, more ...strin
 	if err := src.Config.ValidateKeys(append(more, downloadKeys...)...); err != nil {
 		return downloaded{}, err
 	}
-	from, err := originOf(el.Project, src)
+	from, err := originOf(el, src)
 	if err != nil {
 		return downloaded{}, err
 	}

@@ -27,7 +27,7 @@ type gitTag struct {
 // submodules.
 type git struct {
 	mirror     gitMirror
-	project    *project.Project
+	element    *project.Element
 	commit     string // "" without ref
 	tracked    string
 	describe   bool // ref-format is git-describe
@@ -44,7 +44,7 @@ func (e Env) openGit(el *project.Element, src project.Source) (kind, error) {
 		"track-tags", "tags", "version", "version-guess-pattern"); err != nil {
 		return nil, err
 	}
-	g := git{project: el.Project}
+	g := git{element: el}
 	common, err := e.openGitCommon(el, src)
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ type gitCommon struct {
 }
 
 func (e Env) openGitCommon(el *project.Element, src project.Source) (gitCommon, error) {
-	from, err := originOf(el.Project, src)
+	from, err := originOf(el, src)
 	if err != nil {
 		return gitCommon{}, err
 	}
@@ -172,7 +172,7 @@ func (g *git) readSubmodules(c *project.Node) error {
 			return err
 		}
 		if address != "" {
-			if g.urls[at], err = g.project.ExpandURL(address); err != nil {
+			if g.urls[at], err = g.element.ExpandURL(address); err != nil {
 				return err
 			}
 		}

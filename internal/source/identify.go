@@ -74,7 +74,7 @@ func identifyLocal(ctx context.Context, env Env, el *project.Element, src projec
 		return err
 	}
 	file := filepath.Join(el.Project.Dir, filepath.FromSlash(name))
-	if file == filepath.Clean(el.Project.Dir) {
+	if file == filepath.Clean(el.Project.Dir) && !el.Project.Staged {
 		id.Resolved, id.InPlace = false, true
 		return nil
 	}
@@ -198,7 +198,7 @@ func identifyRemote(el *project.Element, src project.Source, id *Identity) error
 	name, there := t.get("filename")
 	if !there {
 		address, _ := t.get("url")
-		full, err := el.Project.ExpandURL(address)
+		full, err := el.ExpandURL(address)
 		if err != nil {
 			return err
 		}

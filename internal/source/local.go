@@ -69,9 +69,9 @@ func projectPath(dir, name string) (string, error) {
 	return file, nil
 }
 
-// inPlace reports whether the folder is the one that holds the project.
+// inPlace reports whether the folder is the one that holds the project, and somebody works in it.
 func (l local) inPlace() bool {
-	return filepath.Clean(l.file) == filepath.Clean(l.el.Project.Dir)
+	return filepath.Clean(l.file) == filepath.Clean(l.el.Project.Dir) && !l.el.Project.Staged
 }
 
 func (l local) stage(ctx context.Context, _ digest.Digest) (layer, error) {

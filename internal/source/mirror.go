@@ -31,25 +31,14 @@ type origin struct {
 // all are the places to fetch from, in BuildStream's order: the project's mirrors first.
 func (o origin) all() []string { return append(slices.Clone(o.mirrors), o.url) }
 
-func originOf(p *project.Project, src project.Source) (origin, error) {
+func originOf(el *project.Element, src project.Source) (origin, error) {
 	written, err := src.Config.Str("url")
 	if err != nil {
 		return origin{}, err
 	}
-	found := origin{}
-	if found.url, err = p.ExpandURL(written); err != nil {
-		return origin{}, err
-	}
-	alias, rest, ok := strings.Cut(written, ":")
-	if !ok || found.url == written {
-		return found, nil // only what is behind an alias has mirrors
-	}
-	for _, mirror := range p.Mirrors() {
-		for _, prefix := range mirror.Aliases[alias] {
-			found.mirrors = append(found.mirrors, prefix+rest)
-		}
-	}
-	return found, nil
+	found := origin{mirrors: el.MirrorURLs(written)}
+	found.url, err = el.ExpandURL(written)
+	return found, err
 }
 
 // mirrorName is the folder's name for a URL: readable, bounded, without credentials, and different

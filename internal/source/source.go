@@ -147,9 +147,9 @@ func (e Env) fetch(ctx context.Context, el *project.Element) error {
 		}
 		switch {
 		case errors.Is(err, ErrNoRef):
-			err = hint.Addf(err, "to find the newest one and write it: git bst source track %s", el.Name)
+			err = hint.Addf(err, "to find the newest one and write it: git bst source track %s", el.FullName())
 		case errors.Is(err, ErrMismatch):
-			err = hint.Addf(err, "if the new version is wanted: git bst source track %s", el.Name)
+			err = hint.Addf(err, "if the new version is wanted: git bst source track %s", el.FullName())
 		}
 		if err != nil {
 			return fmt.Errorf("fetch %s: %w", describe(el, src), err)
@@ -205,5 +205,5 @@ func Track(ctx context.Context, e Env, el *project.Element) ([]NewRef, error) {
 
 // describe names a source to the user, with its place.
 func describe(el *project.Element, src project.Source) string {
-	return fmt.Sprintf("%s: %s: source %d (%s)", src.At, el.Name, src.Index, src.Kind)
+	return fmt.Sprintf("%s: %s: source %d (%s)", src.At, el.FullName(), src.Index, src.Kind)
 }

@@ -48,7 +48,7 @@ func StageParts(ctx context.Context, e Env, el *project.Element) (Staged, error)
 		var added layer
 		staged.Source, added, err = e.stageOver(ctx, staged.Source, el, src)
 		if errors.Is(err, ErrNotFetched) {
-			err = hint.Addf(err, "git bst source fetch %s", el.Name)
+			err = hint.Addf(err, "git bst source fetch %s", el.FullName())
 		}
 		if err != nil {
 			return Staged{}, fmt.Errorf("stage %s: %w", describe(el, src), err)
