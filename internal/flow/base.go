@@ -15,6 +15,7 @@ import (
 	"github.com/git-bst/git-bst/internal/record"
 	"github.com/git-bst/git-bst/internal/sandbox"
 	"github.com/git-bst/git-bst/internal/tree"
+	"github.com/git-bst/git-bst/internal/workspace"
 	"github.com/git-bst/git-bst/keys"
 )
 
@@ -69,10 +70,14 @@ func (s *Session) continues(n *node) bool {
 	return s.config.Build.Continue == "auto" && plan.Matches(s.config.Build.NeverContinue, n.element.FullName()) == "" && stagesSources(n.recipe) && s.config.Build.Sandbox != sandbox.None.String()
 }
 
-// policies are what the project and the user say about source files.
-func (s *Session) policies() plan.Policies {
+// policies are what the project and the user say about an element's source files, and what verifying it
+// has shown.
+func (s *Session) policies(job build.Job) (plan.Policies, error) {
 	c := s.config.Build
-	return plan.Policies{ConfigureInputs: c.ConfigureInputs, Allowed: c.ComeAndGo, IgnoreListing: c.IgnoreListing}
+	policies := plan.Policies{ConfigureInputs: c.ConfigureInputs, Allowed: c.ComeAndGo, IgnoreListing: c.IgnoreListing}
+	var err error
+	policies.Learned, err = workspace.Learned(s.repo.CommonDir(), job.Project, job.Element)
+	return policies, err
 }
 
 // mayContinue reports whether a result on an old tree may have the element's name: where that is
@@ -314,8 +319,12 @@ func (s *Session) against(ctx context.Context, best *standing, job build.Job, ph
 			return nil, nil // as above
 		}
 	}
+	policies, err := s.policies(job)
+	if err != nil {
+		return nil, err
+	}
 	found := &build.ContinuedBase{Record: rec, Changes: changes, Case: plan.Case{
-		Base: base, Later: best.later, Changes: asked, Phases: phases, Strict: job.Strict != "", Policies: s.policies(),
+		Base: base, Later: best.later, Changes: asked, Phases: phases, Strict: job.Strict != "", Policies: policies,
 	}}
 	if found.Case.Unread() {
 		if err := build.MarkCopied(ctx, s.cas, rec.Files, rec.BuildTree, s.env.WarmIndex(job.Warm, rec), found.Case.Changes); err != nil {

@@ -2,10 +2,12 @@ package flow
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/git-bst/git-bst/internal/plan"
 	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/workspace"
 )
 
 // Standing is an earlier build as a base for this one.
@@ -101,6 +103,7 @@ func explainFile(c plan.Case, change plan.Change) ExplainedFile {
 		{change.Copied, "its old content is elsewhere too"},
 		{change.Rewritten, "the build tree holds another version"},
 		{plan.Matches(c.Policies.ConfigureInputs, change.Path) != "", "named as an input of configure"},
+		{slices.Contains(c.Policies.Learned, change.Path), "verify has found it to be missed"},
 		{plan.Matches(c.Policies.Allowed, change.Path) != "", "may come and go"},
 		{!c.Base.Trace.Gapless(), "the trace has gaps"},
 	} {
@@ -128,6 +131,9 @@ func (s *Session) policyLines(n *node) []string {
 		if len(list.patterns) > 0 {
 			lines = append(lines, list.key+" = "+strings.Join(list.patterns, " "))
 		}
+	}
+	if learned, err := workspace.Learned(s.repo.CommonDir(), n.element.Project.Name, n.element.Name); err == nil && len(learned) > 0 {
+		lines = append(lines, "learned by verify: "+strings.Join(learned, " "))
 	}
 	if c.IgnoreListing {
 		lines = append(lines, "build.ignore-listing = yes")

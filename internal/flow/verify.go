@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/git-bst/git-bst/internal/artifact"
 	"github.com/git-bst/git-bst/internal/build"
@@ -12,6 +13,7 @@ import (
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/hint"
 	"github.com/git-bst/git-bst/internal/record"
+	"github.com/git-bst/git-bst/internal/textdiff"
 	"github.com/git-bst/git-bst/internal/tree"
 )
 
@@ -37,6 +39,7 @@ type Difference struct {
 	Change tree.Op // from the artifact to the clean build
 	// Unstable: the clean builds differ there from each other too.
 	Unstable bool
+	Kind     textdiff.Kind // of what differs
 }
 
 // Verification is what verifying one element came to.
@@ -50,6 +53,10 @@ type Verification struct {
 	Failure *build.Failure // of the clean builds, where what is in the cache had been built
 	// Withdrawn are the builds that were withdrawn: this one, and what came of it.
 	Withdrawn []record.Record
+	Commit    string // of which it was; "" for what is there now
+	// Missed are source files of which a change was missed, one of them at least: a change of any is built
+	// clean from now on.
+	Missed []string
 }
 
 // Verify builds elements clean, beside what is in the cache and with no cache for what is built (rule
@@ -73,6 +80,7 @@ func (s *Session) Verify(ctx context.Context, elements []string, report func(Ver
 	var all []error
 	for _, element := range g.project.Targets {
 		found, err := s.verifyOne(ctx, g, g.nodes[element])
+		found.Commit = s.options.Revision
 		if found.Result != "" {
 			report(found)
 		}
@@ -84,6 +92,41 @@ func (s *Session) Verify(ctx context.Context, elements []string, report func(Ver
 			return errors.Join(append(all, err)...)
 		}
 		all = append(all, err)
+	}
+	return errors.Join(all...)
+}
+
+// VerifyAt is Verify of what elements are built to at each commit that is named or in a named range, the
+// oldest first. What is not built there is an error: ErrNotCached.
+func (s *Session) VerifyAt(ctx context.Context, elements, revisions []string, report func(Verification)) error {
+	if err := s.config.CheckTrust(); err != nil {
+		return fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	g, err := s.loadToPlan(ctx, elements)
+	if err != nil {
+		return err
+	}
+	var all []error
+	for _, element := range g.project.Targets {
+		h, err := s.historyOf(g, g.nodes[element])
+		if err != nil {
+			return err
+		}
+		commits, err := s.listTested(ctx, h, TestRequest{Revisions: revisions})
+		if err != nil {
+			return err
+		}
+		for _, commit := range commits {
+			err := s.at(h, commit.id).Verify(ctx, []string{h.element}, report)
+			if err == nil {
+				continue
+			}
+			err = fmt.Errorf("at %.12s: %w", commit.id, err)
+			if !errors.Is(err, ErrNotVerified) {
+				return errors.Join(append(all, err)...)
+			}
+			all = append(all, err)
+		}
 	}
 	return errors.Join(all...)
 }
@@ -133,11 +176,19 @@ func (s *Session) verifyOne(ctx context.Context, g *graph, n *node) (Verificatio
 	if stored == nil {
 		return Verification{}, hint.Addf(fmt.Errorf("%w: it was removed meanwhile", ErrNotCached), "to build it: git bst build %s", name)
 	}
-	return s.verify(ctx, job, *stored)
+	return s.verify(ctx, job, *stored, replace)
 }
 
+// afterwards is what becomes of a clean result when what it was compared with is withdrawn.
+type afterwards int
+
+const (
+	replace  afterwards = iota // it takes the other's place
+	leaveOut                   // nothing: what stands beside its files is not known
+)
+
 // verify compares one artifact with a clean build, under the job's lock.
-func (s *Session) verify(ctx context.Context, job build.Job, stored artifact.Entry) (Verification, error) {
+func (s *Session) verify(ctx context.Context, job build.Job, stored artifact.Entry, then afterwards) (Verification, error) {
 	found := Verification{Element: job.Element, Key: job.Refs[0].Key}
 	if rec, err := s.env.Records.Get(ctx, stored.Record); err == nil {
 		found.How = rec.Trust.How
@@ -145,6 +196,7 @@ func (s *Session) verify(ctx context.Context, job build.Job, stored artifact.Ent
 	if err := s.readWhole(ctx, stored.Artifact.Files); err != nil {
 		return found, err
 	}
+	began := s.options.Now()
 	first, err := s.env.Rebuild(ctx, job)
 	if err != nil {
 		return found, err
@@ -162,28 +214,37 @@ func (s *Session) verify(ctx context.Context, job build.Job, stored artifact.Ent
 	if err != nil {
 		return found, err
 	}
-	if found.Differs, err = s.differences(ctx, stored.Artifact.Files, first, second); err != nil {
+	if found.Differs, err = s.differences(ctx, stored.Artifact.Files, first, second, began); err != nil {
 		return found, err
 	}
 	if (first.Failure == nil) != (second.Failure == nil) || first.Files != second.Files {
 		found.Result = NotReproducible
 		return found, fmt.Errorf("%w: two clean builds differ: it is not reproducible, so nothing was withdrawn", ErrNotVerified)
 	}
-	return s.withdraw(ctx, job, stored, second, found)
+	return s.withdraw(ctx, job, stored, second, found, then)
 }
 
 // withdraw takes back what two clean builds agree not to give, and keeps what they give.
-func (s *Session) withdraw(ctx context.Context, job build.Job, stored artifact.Entry, made build.Rebuilt, found Verification) (Verification, error) {
+func (s *Session) withdraw(ctx context.Context, job build.Job, stored artifact.Entry, made build.Rebuilt, found Verification, then afterwards) (Verification, error) {
 	var err error
 	text := fmt.Sprintf("%d paths differ from what two clean builds gave", len(found.Differs))
 	if made.Failure != nil {
 		text = "two clean builds failed: " + made.Failure.Summary()
+	}
+	real := func(d Difference) bool { return d.Kind == textdiff.Content && !d.Unstable }
+	if made.Failure != nil || slices.ContainsFunc(found.Differs, real) {
+		if found.Missed, err = s.learn(ctx, stored); err != nil {
+			return found, err
+		}
 	}
 	found.Withdrawn, err = s.env.Withdraw(ctx, job, stored, record.Reason{Code: codeWithdrawn, Text: text})
 	if err != nil {
 		return found, err
 	}
 	found.Result = Withdrawn
+	if then == leaveOut {
+		return found, fmt.Errorf("%w: it differs from what two clean builds gave: the next build of it is clean", ErrNotVerified)
+	}
 	built, err := s.env.Replace(ctx, job, made)
 	if err != nil {
 		return found, err
@@ -221,35 +282,4 @@ func (s *Session) readWhole(ctx context.Context, root digest.Digest) error {
 		}
 		return nil
 	})
-}
-
-// differences lists where an artifact differs from a clean build, and of these where that differs
-// from a second one.
-func (s *Session) differences(ctx context.Context, stored digest.Digest, first, second build.Rebuilt) ([]Difference, error) {
-	made := first
-	if first.Failure != nil {
-		made = second
-	}
-	if made.Failure != nil {
-		return nil, nil
-	}
-	changes, err := tree.Compare(ctx, s.cas, stored, made.Files)
-	if err != nil {
-		return nil, err
-	}
-	unstable := map[string]bool{}
-	if first.Failure == nil && second.Failure == nil {
-		between, err := tree.Compare(ctx, s.cas, first.Files, second.Files)
-		if err != nil {
-			return nil, err
-		}
-		for _, change := range between {
-			unstable[change.Path] = true
-		}
-	}
-	var list []Difference
-	for _, change := range changes {
-		list = append(list, Difference{Path: change.Path, Change: change.Op, Unstable: unstable[change.Path]})
-	}
-	return list, nil
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -52,11 +53,24 @@ func (c Change) plain() bool { return c.Op == Content && !c.Empty && !c.Folder }
 type Policies struct {
 	// ConfigureInputs are files that configure depends on, whether a trace shows it or not.
 	ConfigureInputs []string
+	// Learned are such files too, by their whole paths, of which verifying has shown it.
+	Learned []string
 	// Allowed may come, go and be renamed without a clean build.
 	Allowed []string
 	// IgnoreListing makes a file no reader that only its folder was listed (see rule 18): make
 	// lists the folders of its targets. Names do not change with content, sizes do.
 	IgnoreListing bool
+}
+
+// ConfigureInput says what makes a file an input of configure; "" when nothing does.
+func (p Policies) ConfigureInput(name string) string {
+	if slices.Contains(p.Learned, name) {
+		return "which git bst verify has found to be missed when a build is continued"
+	}
+	if pattern := Matches(p.ConfigureInputs, name); pattern != "" {
+		return "which the project names as an input of configure (" + pattern + ")"
+	}
+	return ""
 }
 
 // Matches returns the first pattern that fits the path, "" when none does.

@@ -205,7 +205,7 @@ func (c *Case) same() string {
 	}
 	for _, change := range c.asked() {
 		used := b.Trace.Uses(change.Path) != 0 || c.listed(change)
-		if !change.plain() || used || change.Copied || change.Rewritten || Matches(c.Policies.ConfigureInputs, change.Path) != "" {
+		if !change.plain() || used || change.Copied || change.Rewritten || c.Policies.ConfigureInput(change.Path) != "" {
 			return ""
 		}
 	}

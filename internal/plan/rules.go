@@ -54,11 +54,11 @@ func (c *Case) untraced() *finding {
 }
 
 func (c *Case) configureInput(change Change) string {
-	pattern := Matches(c.Policies.ConfigureInputs, change.Path)
-	if pattern == "" || c.Reconfigure {
+	why := c.Policies.ConfigureInput(change.Path)
+	if why == "" || c.Reconfigure && !slices.Contains(c.Policies.Learned, change.Path) {
 		return ""
 	}
-	return change.Path + " changed, which the project names as an input of configure (" + pattern + ")"
+	return change.Path + " changed, " + why
 }
 
 // addedMade: a build that made a file of its own there would not have done so in a clean build.
