@@ -181,6 +181,7 @@ type testInfo struct {
 	How      string      `json:"how,omitempty"`
 	Verified bool        `json:"verified,omitempty"`
 	Record   string      `json:"record,omitempty"`
+	Looking  int64       `json:"looking_ms"`
 	Building int64       `json:"building_ms"`
 	Testing  int64       `json:"testing_ms"`
 }
@@ -188,7 +189,7 @@ type testInfo struct {
 func testInfoOf(row flow.TestRow) testInfo {
 	return testInfo{Schema: "git-bst.test", Version: 1, Commit: row.Commit, Subject: row.Subject, Element: row.Element, Key: row.Key, Judged: row.Judged,
 		ExitCode: row.ExitCode, Known: row.Known, Verdict: string(row.Step.Verdict), Reason: row.Step.Reason, Why: row.Why, How: string(row.Trust.How),
-		Verified: row.Trust.Verified, Record: row.Record, Building: row.Building.Milliseconds(), Testing: row.Testing.Milliseconds()}
+		Verified: row.Trust.Verified, Record: row.Record, Looking: row.Looking.Milliseconds(), Building: row.Building.Milliseconds(), Testing: row.Testing.Milliseconds()}
 }
 
 func (a *app) printTest(row flow.TestRow) error {
@@ -215,7 +216,7 @@ func testLine(row flow.TestRow) string {
 	if row.Judged == flow.Bad && row.ExitCode != 0 {
 		notes = append(notes, fmt.Sprintf("exit code %d", row.ExitCode))
 	}
-	if !row.Known && row.Step.Verdict != "" {
+	if (!row.Known || row.Building > 0) && row.Step.Verdict != "" {
 		text := string(row.Step.Verdict)
 		if row.Building > 0 {
 			text += " " + ui.FormatDuration(row.Building.Round(time.Millisecond))

@@ -153,12 +153,12 @@ func (h *hunt) run(ctx context.Context, yield func(BisectStep) error) error {
 func (h *hunt) count(row TestRow) {
 	if row.Known {
 		h.found.Known++
-		return
-	}
-	if row.Testing > 0 {
+	} else if row.Testing > 0 {
 		h.found.Tested++
 	}
-	h.found.Verdicts[row.Step.Verdict]++
+	if !row.Known || row.Building > 0 { // what was built may come to what was tested before
+		h.found.Verdicts[row.Step.Verdict]++
+	}
 }
 
 // learn takes over what a test says for all commits that come to the same.

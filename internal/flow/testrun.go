@@ -81,6 +81,7 @@ type TestRow struct {
 	Why      string    // why it was not tested
 	Trust    record.Trust
 	Record   string
+	Looking  time.Duration // how long it took to find what is known
 	Building time.Duration
 	Testing  time.Duration
 }
@@ -178,7 +179,9 @@ type subject struct {
 
 // test is the verdict on a commit: what is known, or what running the command comes to.
 func (t *trial) test(ctx context.Context, commit commitLine) (TestRow, error) {
+	started := t.session.options.Now()
 	row, what, err := t.look(ctx, commit)
+	row.Looking = t.session.options.Now().Sub(started)
 	if err != nil || row.Judged != "" {
 		return row, err
 	}
