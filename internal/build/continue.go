@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -127,8 +125,8 @@ func (c *chain) tryFirst(ctx context.Context, step plan.Step) (again trace.Phase
 func (c *chain) countable(ctx context.Context) error {
 	changes := slices.Clone(c.job.Base.Case.Changes)
 	sources := c.sources(ctx, c.job.Base.Record.SourceTree)
-	stems := sync.OnceValue(func() map[string]bool { return stems(c.before, sources) })
-	if err := MarkIncludes(ctx, c.env.CAS, changes, func(word string) bool { return stems()[word] }); err != nil {
+	names := sync.OnceValue(func() Names { return NamesOf(sources.list(), c.before) })
+	if err := MarkIncludes(ctx, c.env.CAS, changes, names); err != nil {
 		return err
 	}
 	if sources.err != nil {
@@ -141,20 +139,6 @@ func (c *chain) countable(ctx context.Context) error {
 	c.readers = c.job.Base.Record.Result != record.Success ||
 		plan.MayInclude(changes, c.before)
 	return nil
-}
-
-// stems are the names, without folder and ending, of the sources that the base's builds opened.
-func stems(before trace.Trace, sources *sourceSet) map[string]bool {
-	stems := map[string]bool{}
-	for _, phase := range before.Phases {
-		for _, used := range phase.Paths {
-			if used.Uses&trace.Opened != 0 && sources.has(used.Name) {
-				stem, _, _ := strings.Cut(path.Base(used.Name), ".")
-				stems[stem] = true
-			}
-		}
-	}
-	return stems
 }
 
 // takeUp restores the base's build tree, with an empty install root (rule 22), and deletes what was

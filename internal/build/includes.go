@@ -14,14 +14,73 @@ import (
 	"github.com/git-bst/git-bst/internal/cas"
 	"github.com/git-bst/git-bst/internal/digest"
 	"github.com/git-bst/git-bst/internal/plan"
+	"github.com/git-bst/git-bst/internal/trace"
 )
 
 // languageLine is the same of languages whose compilers know what they read: of the languages below.
 var languageLine = regexp.MustCompile(`(?m)^.*\b(?:import|include\w*|mod|use|using|open|require|extern|package|module|embed)\b.*$|^[ \t]*(?:\w+ )?"[^"]*"[ \t]*$`)
 
-// namesLine is a line of anything else, a script or what it works on, that may be about other files: it
-// has a path, a name with an ending, a pattern or a variable in it.
-var namesLine = regexp.MustCompile(`[*$/]|\.[A-Za-z]`)
+// Of anything else, a script or what it works on, pathLine is a line that has a path or a name with an
+// ending in it, and patternLine one of these that may be about files of other names; anyLine may be about
+// any file: it has a pattern, a variable or a folder without a name.
+var (
+	pathLine    = regexp.MustCompile(`/|\.[A-Za-z]`)
+	patternLine = regexp.MustCompile(`\?|\w\[|\]\w|\{[^}]*,`)
+	anyLine     = regexp.MustCompile("[*$`]|" + `(?:^|[^\w.])\.\.?(?:[^\w.]|$)`)
+)
+
+// Names are the words in names of files, as lines of text may have them.
+type Names struct {
+	// Opened are the names, without folder and ending, of sources that the base's builds opened.
+	Opened map[string]bool
+	// Words are all words in the paths of sources and of what builds used, but for endings.
+	Words map[string]bool
+	// Odd: there is a name without a word.
+	Odd bool
+}
+
+// NamesOf collects the names in a source and in a trace.
+func NamesOf(sources map[string]bool, traced trace.Trace) Names {
+	n := Names{Opened: map[string]bool{}, Words: map[string]bool{}}
+	for name := range sources {
+		n.add(name)
+	}
+	for _, phase := range traced.Phases {
+		for _, used := range phase.Paths {
+			n.add(used.Name)
+			if used.Uses&trace.Opened != 0 && sources[used.Name] {
+				stem, _, _ := strings.Cut(path.Base(used.Name), ".")
+				n.Opened[stem] = true
+			}
+		}
+	}
+	return n
+}
+
+func (n *Names) add(name string) {
+	base := path.Base(name)
+	if ext := path.Ext(base); ext != base {
+		base = strings.TrimSuffix(base, ext)
+	}
+	words := wordsOf(base)
+	n.Odd = n.Odd || len(words) == 0 && name != "."
+	for _, word := range append(words, wordsOf(path.Dir(name))...) {
+		n.Words[word] = true
+	}
+}
+
+func wordsOf(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+}
+
+// in reports whether a line may be about other files.
+func (n Names) in(line string) bool {
+	words := wordsOf(line)
+	has := func(of map[string]bool) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return of[word] })
+	}
+	return has(n.Opened) || anyLine.MatchString(line) || pathLine.MatchString(line) && (n.Odd || patternLine.MatchString(line) || has(n.Words))
+}
 
 // languages are the endings of sources that only compilers of such languages read.
 var languages = map[string]bool{
@@ -38,9 +97,8 @@ var includeLine = regexp.MustCompile(`(?m)^[ \t]*(?:#[ \t]*(?:include|import|emb
 
 // MarkIncludes sets Includes where a file's lines about other files differ, and Unguarded where a
 // header lost what keeps it from being read twice (rule 23). Both versions are in the store; of one
-// that is not, nothing is known. isStem says whether a source that the base's builds read has this name,
-// but for its folder and ending.
-func MarkIncludes(ctx context.Context, store cas.Store, changes []plan.Change, isStem func(word string) bool) error {
+// that is not, nothing is known. names gives those of the source and of what the base's builds used.
+func MarkIncludes(ctx context.Context, store cas.Store, changes []plan.Change, names func() Names) error {
 	for i, change := range changes {
 		var texts [2][]byte
 		known := true
@@ -63,7 +121,7 @@ func MarkIncludes(ctx context.Context, store cas.Store, changes []plan.Change, i
 			changes[i].Includes = !known || !equal(languageLine)
 			continue
 		case !plan.IsCompiled(change.Path):
-			changes[i].Includes = !known || namesFiles(texts[0], texts[1], isStem)
+			changes[i].Includes = !known || namesFiles(texts[0], texts[1], names())
 			continue
 		}
 		changes[i].Includes = !known || !equal(includeLine) || !equal(switchLine)
@@ -73,7 +131,7 @@ func MarkIncludes(ctx context.Context, store cas.Store, changes []plan.Change, i
 }
 
 // namesFiles reports whether a line that only one of two texts has may be about other files.
-func namesFiles(was, is []byte, isStem func(word string) bool) bool {
+func namesFiles(was, is []byte, names Names) bool {
 	count := map[string]int{}
 	for line := range bytes.Lines(was) {
 		count[string(line)]++
@@ -82,11 +140,7 @@ func namesFiles(was, is []byte, isStem func(word string) bool) bool {
 		count[string(line)]--
 	}
 	for line, n := range count {
-		if n == 0 {
-			continue
-		}
-		words := strings.FieldsFunc(line, func(r rune) bool { return r != '_' && r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) })
-		if namesLine.MatchString(line) || slices.ContainsFunc(words, isStem) {
+		if n != 0 && names.in(line) {
 			return true
 		}
 	}
