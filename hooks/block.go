@@ -54,14 +54,25 @@ func start(hook string) string {
 	return fmt.Sprintf("\"$git_bst\" __hook %s \"$@\" </dev/null >/dev/null 2>&1 &", hook)
 }
 
+// guard is a shell's condition: whether a hook has anything to start. A rebase makes a commit for each
+// of many steps, of which only the last one is wanted; git counts them in its folder, and post-rewrite
+// follows. Asking costs the shell nothing; a program that is started at each step would.
+func guard(hook string) string {
+	switch hook {
+	case ReferenceTransaction:
+		return `[ "${1:-}" = committed ]`
+	case PostCommit:
+		return `! { read -r git_bst <"${GIT_DIR:-.git}/rebase-merge/msgnum" && read -r git_bst_end <"${GIT_DIR:-.git}/rebase-merge/end" && [ "$git_bst" != "$git_bst_end" ]; } 2>/dev/null`
+	case PostCheckout:
+		return `[ "${3:-}" = 1 ]`
+	}
+	return ":"
+}
+
 // Block returns the lines for one hook that start program, an absolute path; where it is gone, the
 // git-bst in the search path.
 func Block(hook, program string) string {
-	guard := ":"
-	if hook == ReferenceTransaction {
-		guard = `[ "${1:-}" = committed ]`
-	}
-	return fmt.Sprintf("%s\nif %s; then\n\t%s\n\tif %s; then %s fi\nfi\n%s\n", beginMark, guard, find(program), there, start(hook), endMark)
+	return fmt.Sprintf("%s\nif %s; then\n\t%s\n\tif %s; then %s fi\nfi\n%s\n", beginMark, guard(hook), find(program), there, start(hook), endMark)
 }
 
 // quote makes a word of the shell's.

@@ -123,28 +123,49 @@ func TestBlockIsHarmless(t *testing.T) {
 	}
 }
 
-func TestReferenceTransactionIsFiltered(t *testing.T) {
-	dir := t.TempDir()
-	program := filepath.Join(dir, "git-bst")
-	fifo, line := told(t)
-	if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$@\" >'"+fifo+"'\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	hook := filepath.Join(dir, "hook")
-	with, err := hooks.Insert(nil, hooks.ReferenceTransaction, program)
-	if err == nil {
-		err = os.WriteFile(hook, with, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, state := range []string{"preparing", "prepared", "aborted", "committed"} {
-		if out, err := exec.Command(hook, state).CombinedOutput(); err != nil || len(out) > 0 {
-			t.Errorf("%s: %q, %v", state, out, err)
+// What starts nothing costs a shell only: each line of want is one start.
+func TestGuards(t *testing.T) {
+	for name, test := range map[string]struct {
+		hook  string
+		calls [][]string // arguments; "step" 2 3 is in the second of three steps of a rebase
+		want  string
+	}{
+		"reference-transaction": {hooks.ReferenceTransaction, [][]string{{"preparing"}, {"prepared"}, {"aborted"}, {"committed"}}, "committed"},
+		"checkout of files":     {hooks.PostCheckout, [][]string{{"a", "b", "0"}, {"a", "b", "1"}}, "a b 1"},
+		"a rebase's steps":      {hooks.PostCommit, [][]string{{"step", "1", "3"}, {"step", "2", "3"}, {"step", "3", "3"}}, "step 3 3"},
+		"no rebase":             {hooks.PostCommit, [][]string{{"x"}}, "x"},
+	} {
+		dir := t.TempDir()
+		program := filepath.Join(dir, "git-bst")
+		fifo, line := told(t)
+		if err := os.WriteFile(program, []byte("#!/bin/sh\necho \"$@\" >'"+fifo+"'\n"), 0o755); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if got := line(); got != "__hook reference-transaction committed\n" { // the first line of all
-		t.Errorf("started with %q", got)
+		hook := filepath.Join(dir, "hook")
+		with, err := hooks.Insert([]byte("#!/bin/sh\nset -eu\n"), test.hook, program)
+		if err == nil {
+			err = os.WriteFile(hook, with, 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, call := range test.calls {
+			rebase := filepath.Join(dir, ".git", "rebase-merge")
+			if call[0] == "step" {
+				if err := errors.Join(os.MkdirAll(rebase, 0o755), os.WriteFile(filepath.Join(rebase, "msgnum"), []byte(call[1]+"\n"), 0o644),
+					os.WriteFile(filepath.Join(rebase, "end"), []byte(call[2]+"\n"), 0o644)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			cmd := exec.Command(hook, call...)
+			cmd.Dir, cmd.Env = dir, []string{"PATH=/usr/bin:/bin"}
+			if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+				t.Errorf("%s: %v: %q, %v", name, call, out, err)
+			}
+		}
+		if got := line(); got != "__hook "+test.hook+" "+test.want+"\n" { // the first line of all
+			t.Errorf("%s: started with %q", name, got)
+		}
 	}
 }
 

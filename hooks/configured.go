@@ -32,11 +32,7 @@ func (p Place) configured(ctx context.Context) (bool, error) {
 // Command returns what the configuration says for one hook, to start program, an absolute path. Git
 // gives it to a shell with the hook's arguments behind it.
 func Command(hook, program string) string {
-	guard := ""
-	if hook == ReferenceTransaction {
-		guard = `[ "${1:-}" = committed ] || return 0; `
-	}
-	return fmt.Sprintf("git_bst() { %s%s; if %s; then %s fi; }; git_bst", guard, find(program), there, start(hook))
+	return fmt.Sprintf("git_bst() { if %s; then %s; if %s; then %s fi; fi; }; git_bst", guard(hook), find(program), there, start(hook))
 }
 
 // readCommand returns what the repository's configuration says for a hook; "" for nothing.
