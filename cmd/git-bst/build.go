@@ -43,6 +43,9 @@ func runBuild(a *app, cc *cli.Context) error {
 		Elements: cc.Args().Slice(), KeepGoing: cc.Bool("keep-going"),
 		Asked: flow.Asked{Clean: cc.Bool("clean"), Retry: cc.Bool("retry"), Reconfigure: cc.Bool("reconfigure"), From: cc.String("from")},
 	})
+	if len(report.Outcomes) > 0 {
+		a.noteBuilt(cc.Context, session, cc.Args().Slice(), "")
+	}
 	done()
 	if len(report.Outcomes) > 0 {
 		a.printSummary(report)

@@ -186,6 +186,9 @@ func (a *app) buildWanted(cc *cli.Context, ctx context.Context, place hooks.Plac
 		}
 	}
 	report, err := session.Build(ctx, flow.BuildRequest{})
+	if ctx.Err() == nil {
+		a.noteBuilt(ctx, session, nil, want.Commit)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -25,14 +24,8 @@ func logCommand() command {
 			"  …  being built now\n" +
 			"  ·  nothing is known\n",
 		examples: []string{"git bst log -n 20", "git bst log --all", "git bst log --element app.bst main..topic -- src"},
-		flags: append(placeFlags(),
-			&cli.IntFlag{Name: "n", Usage: "show `N` commits at most; 0 is all of them", Value: 0},
-			&cli.BoolFlag{Name: "all", Usage: "commits of all branches, tags and stash entries"},
-			&cli.BoolFlag{Name: "oneline", Usage: "only state, commit and subject"},
-			&cli.StringSliceFlag{Name: "element", Aliases: []string{"e"}, Usage: "show `ELEMENT` instead of the default; may be given several times"},
-			&cli.StringFlag{Name: "deps", Usage: "also what the elements need, as far as it is built from these commits: `DEPS` is none, run, build or all", Value: "none"},
-		),
-		action: runLog,
+		flags:    append(append(placeFlags(), logFlags()...), &cli.BoolFlag{Name: "oneline", Usage: "only state, commit and subject"}),
+		action:   runLog,
 	}
 }
 
@@ -59,22 +52,15 @@ type historyInfo struct {
 var logMarks = map[flow.LogState]string{flow.LogBuilt: "✓", flow.LogTree: "◐", flow.LogFailed: "✗", flow.LogRunning: "…", flow.LogUnknown: "·"}
 
 func runLog(a *app, cc *cli.Context) error {
-	if cc.Int("n") < 0 {
-		return usagef("git bst log: -n %d: a number of commits is expected", cc.Int("n"))
+	request, err := logRequest(a, cc)
+	if err != nil {
+		return err
 	}
 	session, err := a.open(cc)
 	if err != nil {
 		return err
 	}
 	defer session.Close()
-	request := flow.LogRequest{Elements: cc.StringSlice("element"), Limit: cc.Int("n"), All: cc.Bool("all")}
-	request.Revisions = a.arguments(cc)
-	if at := slices.Index(request.Revisions, "--"); at >= 0 {
-		request.Revisions, request.Paths = request.Revisions[:at], request.Revisions[at+1:]
-	}
-	if request.Deps, err = flow.ParseDeps(cc.String("deps")); err != nil {
-		return usagef("git bst log: %v", err)
-	}
 	return session.Log(cc.Context, request, func(row flow.LogRow) error { return a.printLogRow(row, cc.Bool("oneline")) })
 }
 

@@ -52,6 +52,7 @@ func commands() []command {
 		sourceCommand(),
 		treeCommand(),
 		logCommand(),
+		notesCommand(),
 		hooksCommand(),
 		cacheCommand(),
 		configCommand(),

@@ -36,6 +36,7 @@ type Config struct {
 	UI      UI
 	Fetch   Fetch
 	Hooks   Hooks
+	Notes   Notes
 	Promote Promote
 
 	values  map[string]Value
@@ -95,6 +96,11 @@ type Hooks struct {
 	Policy   string            // build, promote, map or off
 	Branches map[string]string // policies by pattern of the branch
 	Older    string            // drop or last
+}
+
+// Notes is about git's notes.
+type Notes struct {
+	Update bool // builds are noted
 }
 
 // Promote is about which results may have BuildStream's own names, and who sees them.

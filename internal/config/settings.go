@@ -82,6 +82,7 @@ func Settings() []Setting {
 		{Key: "hooks.older", Form: Choice, Default: "drop", Choices: []string{"drop", "last"}, Doc: "What becomes of commits that a newer one overtakes in the background: they are not built, or built last."},
 		{Key: "hooks.policy", Form: Choice, Default: "build", Choices: []string{"build", "promote", "map", "off"}, Consent: Asked, Doc: "What installed hooks do in the background: build; take only what is built under another name; read the commit's content; nothing."},
 		{Key: "log.lines", Form: Count, Default: "30", Doc: "How many lines of a failed phase's log are shown."},
+		{Key: "notes.update", Form: Choice, Default: "no", Choices: []string{"no", "yes"}, Consent: Asked, Doc: "Whether builds of commits are noted in refs/notes/bst, as git bst notes does it."},
 		{Key: "project.element", Form: Text, Doc: "What is built when no element is named."},
 		{Key: "project.options", Form: Table, Doc: "The project's options, as with -o NAME=VALUE."},
 		{Key: "project.path", Form: Inside, Doc: "Where project.conf is, from the top of the work tree; by default the nearest at or above the current folder."},

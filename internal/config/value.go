@@ -97,6 +97,10 @@ func (c *Config) set(s Setting, r raw, home string) error {
 		return setChoice(&c.Hooks.Policy, text, s)
 	case "log.lines":
 		return setNumber(&c.Log.Lines, text, "")
+	case "notes.update":
+		c.Notes.Update = text == "yes"
+		var choice string
+		return setChoice(&choice, text, s)
 	case "project.element":
 		c.Project.Element = text
 	case "project.options":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,6 +66,21 @@ type LogRow struct {
 // and the dependencies of now. It calls yield for each row, the newest commit first; nothing runs and
 // nothing is fetched. Errors: gitint.ErrUnknownRevision, ErrNoHistory.
 func (s *Session) Log(ctx context.Context, request LogRequest, yield func(LogRow) error) error {
+	return s.eachGroup(ctx, request, func(_ *gitint.Repo, rows iter.Seq2[LogRow, error]) error {
+		for row, err := range rows {
+			if err == nil {
+				err = yield(row)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// eachGroup calls visit for each repository that a request is about, with the rows of its commits.
+func (s *Session) eachGroup(ctx context.Context, request LogRequest, visit func(*gitint.Repo, iter.Seq2[LogRow, error]) error) error {
 	g, err := s.loadToPlan(ctx, request.Elements)
 	if err != nil {
 		return err
@@ -82,24 +98,31 @@ func (s *Session) Log(ctx context.Context, request LogRequest, yield func(LogRow
 	}
 	known := map[string]LogRow{}
 	for _, mapped := range groups {
-		commits, err := s.listCommits(ctx, s.repoOf(mapped[0]), request)
+		repo := s.repoOf(mapped[0])
+		commits, err := s.listCommits(ctx, repo, request)
 		if err != nil {
 			return err
 		}
+		if err := visit(repo, s.logRows(ctx, g, mapped, commits, known)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logRows are the rows of elements at commits; an error ends them.
+func (s *Session) logRows(ctx context.Context, g *graph, mapped []*node, commits []commitLine, known map[string]LogRow) iter.Seq2[LogRow, error] {
+	return func(yield func(LogRow, error) bool) {
 		for _, commit := range commits {
 			for _, n := range mapped {
 				row, err := s.logRow(ctx, g, n, commit, known)
-				if err == nil {
-					row.Of = len(mapped)
-					err = yield(row)
-				}
-				if err != nil {
-					return err
+				row.Of = len(mapped)
+				if !yield(row, err) || err != nil {
+					return
 				}
 			}
 		}
 	}
-	return nil
 }
 
 // byRepository returns those of the elements that commits tell of, together with the others of the

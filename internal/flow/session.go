@@ -175,6 +175,9 @@ func (s *Session) Close() {
 // Env returns the stores, for commands that look into them.
 func (s *Session) Env() *build.Env { return &s.env }
 
+// Config returns the settings of the session.
+func (s *Session) Config() config.Config { return s.config }
+
 // Repo returns the repository; nil for a session without a project.
 func (s *Session) Repo() *gitint.Repo { return s.repo }
 
