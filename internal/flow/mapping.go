@@ -62,25 +62,31 @@ func (s *Session) nodeAt(ctx context.Context, g *graph, n *node, snap gitint.Sna
 func (s *Session) workAt(ctx context.Context, g *graph, at *node, snap gitint.Snapshot) error {
 	work := *at.work
 	work.snap, work.differs = snap, false
-	wanted := func(string) bool { return true }
-	cloneable := source.Cloneable(at.element)
-	if cloneable {
-		if all, none, some, err := source.Submodules(g.sources, at.element); err != nil {
-			return err
-		} else if !all && !none {
-			wanted = some
-		}
-	}
 	var err error
-	if work.root, err = s.workRoot(ctx, &work, wanted); err != nil {
+	if work.root, err = s.commitRoot(ctx, g, at, snap); err != nil {
 		return err
 	}
 	at.work, at.sources = &work, at.own
-	err = s.compareWork(ctx, g, at, cloneable)
+	err = s.compareWork(ctx, g, at, source.Cloneable(at.element))
 	if work.differs {
 		at.sources = []source.Identity{{Kind: "workspace"}}
 	}
 	return err
+}
+
+// commitRoot is what n, which is built from a workspace, sees of a snapshot of it, without a .git.
+func (s *Session) commitRoot(ctx context.Context, g *graph, n *node, snap gitint.Snapshot) (digest.Digest, error) {
+	work := *n.work
+	work.snap = snap
+	wanted := func(string) bool { return true }
+	if source.Cloneable(n.element) {
+		if all, none, some, err := source.Submodules(g.sources, n.element); err != nil {
+			return digest.Digest{}, err
+		} else if !all && !none {
+			wanted = some
+		}
+	}
+	return s.workRoot(ctx, &work, wanted)
 }
 
 // nameAt gives at, which nodeAt made, the names that its sources lead to.

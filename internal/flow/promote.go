@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -28,6 +29,10 @@ type PromoteRequest struct {
 	Deps     bool // also what depends on the elements, where that was built of the same
 	Verify   bool // build clean beside it what was continued, before anything is written
 	DryRun   bool // find out, and change nothing in the project and the store
+	// AsPatch: what a commit has more than the sources becomes a patch in the project, and a source, in
+	// place of a ref. WritePatch writes one path's part of it.
+	AsPatch    bool
+	WritePatch func(io.Writer, Diffed) error
 }
 
 // Promotion is what promoting one element came to.
@@ -37,6 +42,7 @@ type Promotion struct {
 	Ref     string // of its source
 	OldRef  string // what it was; "" for none
 	File    string // that has the ref, as the project names it; "" where nothing was written
+	Patch   string // the patch that was added in place of a ref, as the project names it; "" without
 	Key     string // strict key, or the key of the artifact; "" where it was not promoted
 	Strict  bool   // whether Key is BuildStream's
 	Step    plan.Step
@@ -66,6 +72,11 @@ func (s *Session) Promote(ctx context.Context, request PromoteRequest, report fu
 	}
 	var all []error
 	wanted := map[*node]*candidate{}
+	defer func() {
+		for _, c := range wanted {
+			c.takeBack()
+		}
+	}()
 	for _, n := range named {
 		c, err := s.candidate(ctx, g, n, request)
 		if err != nil {
@@ -83,9 +94,12 @@ func (s *Session) Promote(ctx context.Context, request PromoteRequest, report fu
 	}
 	for _, n := range order {
 		c, asked := wanted[n]
+		if !asked && slices.Contains(named, n) {
+			continue // refused
+		}
 		found, err := s.promoteOne(ctx, g, n, c, request)
 		if !asked && errors.Is(err, ErrNothing) {
-			if request.Deps && g.isTarget(n.element) && !slices.Contains(named, n) {
+			if request.Deps && g.isTarget(n.element) {
 				s.note(n, err.Error())
 			}
 			continue // what needs it says so
@@ -156,6 +170,7 @@ func (s *Session) promoteOne(ctx context.Context, g *graph, n *node, c *candidat
 		if err := c.edit.Write(); err != nil {
 			return found, err
 		}
+		c.undo = nil
 	}
 	found.Step, found.Strict, found.Key = step, job.Strict != "", job.Strict
 	if !found.Strict {
@@ -165,7 +180,7 @@ func (s *Session) promoteOne(ctx context.Context, g *graph, n *node, c *candidat
 		found.Record, found.Trust = built.Record, built.Trust
 	}
 	if c != nil && c.edit != nil {
-		found.Commit, found.Ref, found.OldRef, found.File = c.commit, c.ref, c.old, c.edit.At.File
+		found.Commit, found.Ref, found.OldRef, found.File, found.Patch = c.commit, c.ref, c.old, c.edit.At.File, c.patch
 	}
 	return found, nil
 }

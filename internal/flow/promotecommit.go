@@ -19,15 +19,26 @@ import (
 type candidate struct {
 	commit   string
 	ref, old string
-	edit     *project.RefEdit // nil where the ref names the commit already
+	edit     *project.RefEdit // nil where the element's file stays as it is
+	patch    string           // the patch that was written, as the project names it; "" without
+	undo     func()           // removes that patch; nil without
+}
+
+// takeBack removes what was written for a candidate that is not promoted.
+func (c *candidate) takeBack() {
+	if c != nil && c.undo != nil {
+		c.undo()
+	}
 }
 
 // commitOf finds the commit that is to be the source of an element with a workspace, and gives the
 // element that source: from here on it is as if its ref was written.
 func (s *Session) commitOf(ctx context.Context, g *graph, n *node, request PromoteRequest) (*candidate, error) {
 	w := n.work
-	if err := refuseSources(n); err != nil {
-		return nil, err
+	if !request.AsPatch {
+		if err := refuseSources(n); err != nil {
+			return nil, err
+		}
 	}
 	if request.Revision == "" && w.snap.Dirty {
 		err := fmt.Errorf("%w: its work tree %s has changes that are in no commit", ErrRefused, w.Dir())
@@ -42,6 +53,15 @@ func (s *Session) commitOf(ctx context.Context, g *graph, n *node, request Promo
 	}
 	if snap.Commit == "" {
 		return nil, hint.Addf(fmt.Errorf("%w: %w", ErrNothing, gitint.ErrNoCommit), "to make the first one: git -C %s commit", w.Dir())
+	}
+	if request.AsPatch {
+		c, err := s.patchTo(ctx, g, n, snap, request)
+		if err == nil {
+			if err = s.stageCommit(ctx, g, n, snap); err != nil {
+				c.takeBack()
+			}
+		}
+		return c, err
 	}
 	c, err := s.writeable(ctx, g, n, source.Commit{ID: snap.Commit, GitDir: w.repo.CommonDir(), Repo: w.repo}, request)
 	if err != nil {
@@ -59,7 +79,8 @@ func refuseSources(n *node) error {
 	for _, src := range n.element.Sources {
 		kinds = append(kinds, src.Kind)
 	}
-	return fmt.Errorf("%w: its sources (%s) are not one git repository, so no ref can name a commit of its work tree", ErrRefused, strings.Join(kinds, ", "))
+	err := fmt.Errorf("%w: its sources (%s) are not one git repository, so no ref can name a commit of its work tree", ErrRefused, strings.Join(kinds, ", "))
+	return hint.Addf(err, "to add what differs as a patch to the project: git bst promote --as-patch %s", n.element.FullName())
 }
 
 // writeable makes n's ref in memory that of a commit, after it was found out that the file may be edited
@@ -96,7 +117,8 @@ func (s *Session) writeable(ctx context.Context, g *graph, n *node, commit sourc
 	if errors.Is(err, source.ErrNoCommit) || errors.Is(err, source.ErrDownload) {
 		n.element.Sources[0] = src
 		err = fmt.Errorf("%w: commit %s exists only here: %w", ErrRefused, commit.ID[:12], err)
-		err = hint.Addf(err, "push it: git -C %s push; or promote it for this machine alone: git bst promote --local %s", n.work.Dir(), n.element.FullName())
+		err = hint.Addf(err, "push it: git -C %s push; or promote it for this machine alone: git bst promote --local %s; or as a patch of the project: git bst promote --as-patch %s",
+			n.work.Dir(), n.element.FullName(), n.element.FullName())
 	}
 	return c, err
 }

@@ -147,3 +147,9 @@ func (l *loader) warnUnregistered(what, kind, name string, at Place) {
 	text := what + " kind " + kind + " is not among the plugins of project.conf, so BuildStream refuses it: it comes from " + name
 	l.warn(Warning{Token: UnregisteredPlugin, At: at, Text: text})
 }
+
+// Registers reports whether the project names a plugin for a kind of sources that BuildStream itself does
+// not have.
+func (p *Project) Registers(kind string) bool {
+	return slices.ContainsFunc(p.conf.origins, func(o pluginOrigin) bool { return slices.Contains(o.sources, kind) })
+}

@@ -264,3 +264,61 @@ func (edit RefEdit) OnlyRef(text string) bool {
 	edited, err := editRef(text, edit.At, edit.ref, true)
 	return err == nil && edited == edit.Text
 }
+
+// AddPatch is the change that adds a source of kind patch behind the sources of an element, in the file
+// of the element. file is the patch's, below the project's folder. ErrNotEditable where the sources are
+// not a plain list in that file.
+func AddPatch(e *Element, file string) (RefEdit, error) {
+	edit := RefEdit{At: e.At}
+	data, err := edit.read(e.Project.Dir)
+	if err != nil {
+		return RefEdit{}, fmt.Errorf("add a patch to %s: %w", e.Name, err)
+	}
+	edit.was = string(data)
+	doc, err := ParseYAML(data, e.At.File)
+	if err != nil {
+		return RefEdit{}, fmt.Errorf("add a patch to %s: %w", e.Name, err)
+	}
+	list, want := doc.Get("sources"), doc.Clone()
+	if list == nil || list.kind != Sequence || len(list.items) != len(e.Sources) || len(list.items) == 0 {
+		return RefEdit{}, fmt.Errorf("add a patch to %s: %w: its sources are not a list in %s", e.Name, ErrNotEditable, e.At.File)
+	}
+	added := NewMapping()
+	added.Set("kind", NewScalar("patch"))
+	added.Set("path", NewScalar(file))
+	want.Get("sources").items = append(want.Get("sources").items, added)
+	for _, try := range addItem(string(data), list.items[len(list.items)-1], "kind: patch", "path: "+quote(file)) {
+		got, err := ParseYAML([]byte(try), e.At.File)
+		if err == nil && reflect.DeepEqual(got.Plain(), want.Plain()) {
+			edit.Text = try
+			return edit, nil
+		}
+	}
+	return RefEdit{}, fmt.Errorf("add a patch to %s: %w", e.Name, ErrNotEditable)
+}
+
+// addItem returns texts in which an item of two lines may have been added behind the last one of a list:
+// after each line from where that begins on.
+func addItem(text string, last *Node, first, second string) []string {
+	newline := "\n"
+	if strings.Contains(text, "\r\n") {
+		newline = "\r\n"
+	}
+	start := offsetOf(text, int(last.line), 1)
+	dash := strings.IndexByte(text[start:], '-')
+	if dash < 0 || strings.Trim(text[start:start+dash], " ") != "" {
+		return nil // in brackets, or the dash is on a line of its own
+	}
+	indent := strings.Repeat(" ", dash)
+	item := indent + "- " + first + newline + indent + "  " + second + newline
+	var tries []string
+	for start < len(text) {
+		end := strings.IndexByte(text[start:], '\n')
+		if end < 0 {
+			return append(tries, text+newline+item)
+		}
+		start += end + 1
+		tries = append(tries, text[:start]+item+text[start:])
+	}
+	return tries
+}

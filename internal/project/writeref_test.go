@@ -119,3 +119,30 @@ func loadElement(t *testing.T, dir string) *project.Element {
 	}
 	return p.Targets[0]
 }
+
+func TestAddPatch(t *testing.T) {
+	for name, test := range map[string]struct{ before, after string }{
+		"last":    {"kind: import\nsources:\n- kind: tar\n  url: https://x.example.org/a\n  ref: abc # c\n", "kind: import\nsources:\n- kind: tar\n  url: https://x.example.org/a\n  ref: abc # c\n- kind: patch\n  path: patches/a.patch\n"},
+		"no end":  {"kind: import\nsources:\n  - kind: tar\n    url: https://x.example.org/a", "kind: import\nsources:\n  - kind: tar\n    url: https://x.example.org/a\n  - kind: patch\n    path: patches/a.patch\n"},
+		"between": {"kind: import\nsources:\n- kind: tar\n  url: https://x.example.org/a\n\n# config\nconfig: {target: /x}\n", "kind: import\nsources:\n- kind: tar\n  url: https://x.example.org/a\n- kind: patch\n  path: patches/a.patch\n\n# config\nconfig: {target: /x}\n"},
+		"two":     {"sources:\n- kind: tar\n  url: https://x.example.org/a\n- kind: remote\n  url: https://x.example.org/b\nkind: import\n", "sources:\n- kind: tar\n  url: https://x.example.org/a\n- kind: remote\n  url: https://x.example.org/b\n- kind: patch\n  path: patches/a.patch\nkind: import\n"},
+		"flow":    {"kind: import\nsources: [{kind: tar, url: 'https://x.example.org/a'}]\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := writeFiles(t, map[string]string{"a.bst": test.before})
+			edit, err := project.AddPatch(loadElement(t, dir), "patches/a.patch")
+			if test.after == "" {
+				if !errors.Is(err, project.ErrNotEditable) {
+					t.Errorf("added to a list in brackets: %v", err)
+				}
+				return
+			}
+			if err != nil || edit.Text != test.after {
+				t.Errorf("got:\n%s\nwant:\n%s (%v)", edit.Text, test.after, err)
+			}
+			if now, err := os.ReadFile(filepath.Join(dir, "a.bst")); err != nil || string(now) != test.before {
+				t.Errorf("it was written already: %q, %v", now, err)
+			}
+		})
+	}
+}
