@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -192,7 +193,31 @@ func (a *app) buildWanted(cc *cli.Context, ctx context.Context, place hooks.Plac
 	if err != nil {
 		return "", err
 	}
-	return summaryText(summaryOf(report)), nil
+	text := summaryText(summaryOf(report))
+	if policy == "promote" {
+		more, err := promoteBehind(ctx, session)
+		return text + more, err
+	}
+	due := session.Due(ctx, report)
+	if len(due) == 0 {
+		return text, nil
+	}
+	var verified []string
+	err = session.Verify(ctx, due, func(v flow.Verification) { verified = append(verified, v.Element+": "+string(v.Result)) })
+	return text + "; " + strings.Join(verified, ", "), err
+}
+
+// promoteBehind gives what was built of a commit its name in the store: by a hook no file is edited (rule 36).
+func promoteBehind(ctx context.Context, session *flow.Session) (text string, err error) {
+	err = session.Promote(ctx, flow.PromoteRequest{StoreOnly: true}, func(p flow.Promotion) {
+		if p.Strict {
+			text += "; " + p.Element + " has its name: " + brief(p.Key)
+		}
+	})
+	if errors.Is(err, flow.ErrNothing) || errors.Is(err, flow.ErrRefused) {
+		return text, nil // most elements have no ref that could name a commit
+	}
+	return text, err
 }
 
 // notify tells the user that a background build failed: the desktop, where there is one, and the next

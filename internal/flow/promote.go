@@ -29,6 +29,9 @@ type PromoteRequest struct {
 	Deps     bool // also what depends on the elements, where that was built of the same
 	Verify   bool // build clean beside it what was continued, before anything is written
 	DryRun   bool // find out, and change nothing in the project and the store
+	// StoreOnly: results get the names that they will have once the ref is written. No file is edited, and
+	// nobody else sees it.
+	StoreOnly bool
 	// AsPatch: what a commit has more than the sources becomes a patch in the project, and a source, in
 	// place of a ref. WritePatch writes one path's part of it.
 	AsPatch    bool
@@ -105,7 +108,9 @@ func (s *Session) Promote(ctx context.Context, request PromoteRequest, report fu
 			continue // what needs it says so
 		}
 		if told := asked || found.Step.Verdict != plan.Skip; err == nil && told {
-			err = s.share(ctx, g, n, &found, request)
+			if !request.StoreOnly {
+				err = s.share(ctx, g, n, &found, request)
+			}
 			report(found)
 		} else if found.Check != nil {
 			report(found)

@@ -95,7 +95,7 @@ func (s *Session) writeable(ctx context.Context, g *graph, n *node, commit sourc
 	if c.ref, err = source.RefTo(ctx, g.sources, n.element, commit); err != nil {
 		return nil, err
 	}
-	if c.ref != c.old {
+	if c.ref != c.old && !request.StoreOnly {
 		edit, err := project.EditRef(n.element, 0, c.ref)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrRefused, err)
@@ -107,10 +107,12 @@ func (s *Session) writeable(ctx context.Context, g *graph, n *node, commit sourc
 			return nil, err
 		}
 		c.edit = &edit
+	}
+	if c.ref != c.old {
 		n.element.Sources[0].Config = src.Config.Clone()
 		n.element.Sources[0].Config.Set("ref", project.NewScalar(c.ref))
 	}
-	if request.Local {
+	if request.Local || request.StoreOnly {
 		return c, source.Lend(ctx, g.sources, n.element, commit)
 	}
 	err = source.Publish(ctx, g.sources, n.element, commit)

@@ -204,3 +204,12 @@ func (c Continued) opens(name string) (before, now uint64) {
 // Exact reports whether a result that was reached in this way may go into the phase cache and feed
 // later builds (rule 24): everything but a continued build.
 func (v Verdict) Exact() bool { return v != Continue && v != Unknown && v != Failed }
+
+// Distrusts reports whether a code says that what was continued was not believed (rule 23).
+func (c Code) Distrusts() bool {
+	switch c {
+	case CodeContinuedFailed, CodeDistrustUnread, CodeDistrustWrote, CodeDistrustTrace, CodeDistrustIdle, CodeDistrustReaders:
+		return true
+	}
+	return false
+}
