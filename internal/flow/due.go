@@ -28,7 +28,7 @@ func (s *Session) Due(ctx context.Context, report Report) []string {
 			continue
 		}
 		if s.steps(ctx, rec) >= manySteps || s.doubted(ctx, rec) {
-			due = append(due, rec.Element)
+			due = append(due, outcome.Step.Element)
 		}
 	}
 	return due

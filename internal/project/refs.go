@@ -15,7 +15,7 @@ func (l *loader) loadRefStorage(pre *Node) error {
 	case "inline":
 		return nil
 	case "project.refs":
-		l.refsInFile = true
+		l.refsInFile, l.project.refsInFile = true, true
 		l.junctionRefs, err = l.readRefs("junction.refs", l.project.first.options)
 		return err
 	}

@@ -20,6 +20,7 @@ type Project struct {
 	first            *config   // without includes from other projects: what junctions are read with
 	conf             *config   // nil until the project was loaded in full
 	noSubprojectURLs bool
+	refsInFile       bool // refs of sources are in project.refs, not in elements
 }
 
 // Path returns the names of the junctions that lead to the project, with colons between them; "" for

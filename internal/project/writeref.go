@@ -55,6 +55,10 @@ func EditRef(e *Element, index int, ref string) (RefEdit, error) {
 	if old := src.Config.Get("ref"); old != nil && !old.synthetic() {
 		at, replaces = old.At(), true
 	}
+	if !replaces && e.Project.refsInFile {
+		err := fmt.Errorf("write ref of %s: %w: project.refs has none yet", e.Name, ErrNotEditable)
+		return RefEdit{}, hint.Addf(err, "add it there: projects: {%s: {%s: [{ref: %s}]}}", e.Project.Name, e.Name, ref)
+	}
 	edit := RefEdit{At: at, ref: ref}
 	data, err := edit.read(e.Project.Dir)
 	if err != nil {
