@@ -31,6 +31,7 @@ type standing struct {
 	rec      record.Record
 	base     plan.Base
 	distance int
+	measured bool         // else the distance is the least that it may be
 	later    []string     // inputs of the phases after build that are not the job's
 	why      *plan.Reason // why it can't be the base; nil when it may
 	looked   bool         // base and why are those of baseOf
@@ -88,41 +89,45 @@ func (s *Session) mayContinue(n *node, newest record.Record, asked plan.Asked) b
 	return n.strict() == "" || mine && s.config.Promote.Trust == "any"
 }
 
-// standings lists the earlier builds, the newest first, with how far their sources are from the
-// job's. Whether they are usable is not looked at yet: that costs more.
+// standings lists the earlier builds, the newest first. How far their sources are from the job's, and
+// whether they are usable, is not looked at yet: that costs more.
 func (s *Session) standings(ctx context.Context, records []record.Record, job build.Job) []*standing {
 	all := make([]*standing, len(records))
 	for i, rec := range records {
 		one := &standing{rec: rec}
 		one.later, one.why = s.otherInputs(ctx, rec, job)
-		if one.why == nil {
-			var err error
-			if one.distance, err = s.distance(ctx, rec.SourceTree, job.Source); err != nil {
-				one.why = &plan.Reason{Code: plan.CodeBaseSource, Text: "the source in its build tree is no longer here"}
-			} else if len(one.later) > 0 && one.distance > 0 {
-				one.why = otherParts(append([]string{"source"}, one.later...))
-			}
+		if rec.SourceTree == job.Source {
+			one.measured = true
+		} else if one.distance = 1; one.why == nil && len(one.later) > 0 {
+			one.why = otherParts(append([]string{"source"}, one.later...))
 		}
 		all[i] = one
 	}
 	return all
 }
 
-// distance is how far two source trees are apart, which is asked twice: the step is decided again under the
-// lock of its build key.
-func (s *Session) distance(ctx context.Context, a, b digest.Digest) (int, error) {
-	pair := [2]digest.Digest{a, b}
+// measure finds out how far the source of an earlier build is from the job's. It is asked twice: the step is
+// decided again under the lock of its build key.
+func (s *Session) measure(ctx context.Context, one *standing, job build.Job) {
+	if one.measured || one.why != nil {
+		return
+	}
+	one.measured = true
+	pair := [2]digest.Digest{one.rec.SourceTree, job.Source}
 	if known, ok := s.distances.Load(pair); ok {
-		return known.(int), nil
+		one.distance = known.(int)
+		return
 	}
-	n, err := tree.Distance(ctx, s.cas, a, b, far)
-	if err == nil {
-		s.distances.Store(pair, n)
+	var err error
+	if one.distance, err = tree.Distance(ctx, s.cas, pair[0], pair[1], far); err != nil {
+		one.why = &plan.Reason{Code: plan.CodeBaseSource, Text: "the source in its build tree is no longer here"}
+		return
 	}
-	return n, err
+	s.distances.Store(pair, one.distance)
 }
 
-// nearest returns the one to continue from; nil when none is usable. It looks at the nearest first.
+// nearest returns the one to continue from; nil when none is usable. It looks at the nearest first, and
+// measures no more than it must.
 func (s *Session) nearest(ctx context.Context, all []*standing, job build.Job) (*standing, error) {
 	warm := s.env.Warm(job.Warm)
 	for {
@@ -135,6 +140,10 @@ func (s *Session) nearest(ctx context.Context, all []*standing, job build.Job) (
 		best := plan.Nearest(candidates)
 		if best < 0 {
 			return nil, nil
+		}
+		if !all[best].measured {
+			s.measure(ctx, all[best], job)
+			continue
 		}
 		if err := s.look(ctx, all[best], warm); err != nil {
 			return nil, err

@@ -62,6 +62,7 @@ func (s *Session) explainBases(ctx context.Context, g *graph, n *node, explained
 	}
 	all := s.standings(ctx, records, job)
 	for _, one := range all {
+		s.measure(ctx, one, job)
 		if err := s.look(ctx, one, s.env.Warm(job.Warm)); err != nil {
 			return err
 		}

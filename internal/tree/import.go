@@ -408,8 +408,8 @@ func (im *importer) addReused() {
 		return
 	}
 	slices.Sort(im.reused)
-	var stats []Stat
-	var folders []FolderStat
+	stats := make([]Stat, 0, len(im.opts.Index.Stats))
+	folders := make([]FolderStat, 0, len(im.opts.Index.Folders))
 	for _, path := range im.reused {
 		self, _ := im.opts.Index.folder(path)
 		files, below := im.opts.Index.below(path)
