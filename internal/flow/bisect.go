@@ -126,7 +126,7 @@ type hunt struct {
 }
 
 func (h *hunt) run(ctx context.Context, yield func(BisectStep) error) error {
-	for {
+	for first := true; ; first = false {
 		next, left, err := h.next(ctx)
 		if err != nil || next == nil {
 			return err
@@ -143,10 +143,38 @@ func (h *hunt) run(ctx context.Context, yield func(BisectStep) error) error {
 		if row.Judged == Aborted {
 			return nil
 		}
+		if first {
+			if err := h.checkCommand(ctx, row); err != nil {
+				return err
+			}
+		}
 		if err := h.mark(ctx, row.Judged, row.Commit); err != nil {
 			return err
 		}
 	}
+}
+
+// checkCommand makes sure, as git does, that a command that can't be found or run is not taken for one
+// that says bad: it is run on a good commit, where it must end otherwise.
+func (h *hunt) checkCommand(ctx context.Context, row TestRow) error {
+	if row.Judged != Bad || row.ExitCode != exitNotRun && row.ExitCode != exitNotFound {
+		return nil
+	}
+	line, err := h.line(ctx, h.good[0])
+	if err != nil {
+		return err
+	}
+	good, err := h.test(ctx, *line)
+	if err != nil {
+		return err
+	}
+	h.count(good)
+	h.learn(good)
+	if good.ExitCode == row.ExitCode {
+		err := fmt.Errorf("%w: exit code %d at the %s commit %.12s too", ErrBisect, good.ExitCode, h.words[wordGood], line.id)
+		return hint.Add(err, "is the command there, where it runs? git bst test shows what it says; a script of yours: --script FILE")
+	}
+	return nil
 }
 
 // count adds a test to what the bisection cost.

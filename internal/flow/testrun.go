@@ -32,8 +32,10 @@ const (
 
 // Exit codes of test commands with a meaning of their own, as in git bisect run.
 const (
-	exitSkip  = 125
-	exitAbort = 128 // and above
+	exitSkip     = 125
+	exitNotRun   = 126 // what a shell says of a command that it can't run
+	exitNotFound = 127
+	exitAbort    = 128 // and above
 )
 
 // judge is what an exit code says.
