@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -157,13 +158,40 @@ func (s *Session) filesLost(ctx context.Context, repo *gitint.Repo, inside strin
 		if err != nil {
 			return nil, err
 		}
-		more, err := s.filesLost(ctx, nested, filepath.ToSlash(filepath.Join(inside, m.path)))
+		at := filepath.ToSlash(filepath.Join(inside, m.path))
+		more, err := s.filesLost(ctx, nested, at)
+		if err == nil && isEmbedded(repo, nested) {
+			lost = append(lost, more...)
+			more, err = s.repositoryLost(ctx, nested, " in the submodule "+at)
+		}
 		if err != nil {
 			return nil, err
 		}
 		lost = append(lost, more...)
 	}
 	return lost, nil
+}
+
+// isEmbedded reports whether a submodule's repository is in the work tree, and goes with it, not in the
+// git directory of the repository that has the submodule.
+func isEmbedded(repo, nested *gitint.Repo) bool {
+	_, err := workspace.Below(repo.TopLevel(), nested.CommonDir())
+	_, absorbed := workspace.Below(filepath.Join(repo.GitDir(), "modules"), nested.CommonDir())
+	return err == nil && absorbed != nil
+}
+
+// repositoryLost lists what goes with a submodule's own repository.
+func (s *Session) repositoryLost(ctx context.Context, nested *gitint.Repo, where string) ([]string, error) {
+	refs, err := refsLost(ctx, nested, source.ClonedCommit(nested.CommonDir()), where)
+	if err != nil {
+		return nil, err
+	}
+	trees, err := worktreesOf(ctx, nested)
+	if err != nil {
+		return nil, err
+	}
+	modules, err := s.modulesLost(ctx, nested)
+	return slices.Concat(refs, trees, modules), err
 }
 
 // stagedOnly reports whether the index has something that the commit has not.
