@@ -43,7 +43,7 @@ func (b Builder) Run(ctx context.Context) error {
 		if err := b.Queue.make(); err != nil {
 			return err
 		}
-		release, err := fsx.TryLock(b.Queue.path("builder.lock"))
+		release, err := b.take(ctx)
 		if errors.Is(err, fsx.ErrLocked) {
 			return nil
 		}
@@ -60,6 +60,18 @@ func (b Builder) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// take takes the builder's lock. ErrLocked when another builder has it: who only looks whether one runs has
+// it too, for an instant.
+func (b Builder) take(ctx context.Context) (release func(), err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, look, fsx.ErrLocked)
+	defer cancel()
+	release, err = fsx.Lock(ctx, b.Queue.path("builder.lock"))
+	if err != nil && errors.Is(context.Cause(ctx), fsx.ErrLocked) {
+		return nil, fsx.ErrLocked
+	}
+	return release, err
 }
 
 // drain builds all that waits.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -245,5 +246,57 @@ func TestQueueConcurrent(t *testing.T) {
 	slices.Sort(dirs)
 	if len(slices.Compact(dirs)) != 20 {
 		t.Errorf("%d of 20 are there: %q", len(dirs), dirs)
+	}
+}
+
+// Who looks whether a builder runs keeps none from building.
+func TestLookingKeepsNobodyFromBuilding(t *testing.T) {
+	queue := hooks.OpenQueue(t.TempDir())
+	var ended atomic.Bool
+	looked := make(chan struct{})
+	go func() {
+		defer close(looked)
+		for !ended.Load() {
+			queue.Busy()
+		}
+	}()
+	defer func() {
+		ended.Store(true)
+		<-looked
+	}()
+	for range 30 {
+		built := false
+		builder := hooks.Builder{
+			Queue: queue, Now: time.Now, Wait: time.Second,
+			GitDir: func(context.Context, string) (string, error) { return t.TempDir(), nil },
+			Build:  func(context.Context, hooks.Wanted) (string, error) { built = true; return "", nil },
+		}
+		if err := queue.Want(t.Context(), hooks.Wanted{Dir: "/w", Commit: "c", Time: time.Now()}, hooks.DropOlder); err != nil {
+			t.Fatal(err)
+		}
+		if err := builder.Run(t.Context()); err != nil || !built {
+			t.Fatalf("what was wanted is built: %v, %v", built, err)
+		}
+	}
+}
+
+// A queue that came with an archive is not built when the user installs the hooks; the user's own stays.
+func TestEnableTakesNobodyElsesQueue(t *testing.T) {
+	queue := hooks.OpenQueue(t.TempDir())
+	want := func() {
+		t.Helper()
+		if err := queue.Want(t.Context(), hooks.Wanted{Dir: "/w", Commit: "c", Time: time.Now()}, hooks.DropOlder); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want()
+	for _, waiting := range []int{0, 1} {
+		if err := queue.Enable("token"); err != nil {
+			t.Fatal(err)
+		}
+		if board := queue.Read(); len(board.Waiting) != waiting {
+			t.Errorf("%d wait, want %d", len(board.Waiting), waiting)
+		}
+		want()
 	}
 }

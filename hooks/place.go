@@ -158,20 +158,37 @@ func (p Place) obstacle(ctx context.Context, state State, file []byte) error {
 			return fmt.Errorf("%s: %w", state.File, err)
 		}
 	}
-	inside, err := filepath.Rel(p.Top, state.File)
-	if err != nil || !filepath.IsLocal(inside) {
-		if rel, err := filepath.Rel(p.Common, state.File); err != nil || !filepath.IsLocal(rel) {
-			return fmt.Errorf("%s: %w", state.File, ErrShared)
-		}
-		return nil
+	at := filepath.Join(real(filepath.Dir(state.File)), state.Hook) // the folder may be a link to another
+	name := state.File
+	if at != name {
+		name += " (" + at + ")"
 	}
-	if rel, err := filepath.Rel(p.Common, state.File); err == nil && filepath.IsLocal(rel) {
+	switch {
+	case within(real(p.Common), at):
 		return nil
+	case !within(real(p.Top), at):
+		return fmt.Errorf("%s: %w", name, ErrShared)
 	}
-	if _, err := p.Git.Run(ctx, p.Top, "check-ignore", "--quiet", "--", state.File); err != nil {
-		return fmt.Errorf("%s: %w", state.File, ErrVisible)
+	if _, err := p.Git.Run(ctx, p.Top, "check-ignore", "--quiet", "--", at); err != nil {
+		return fmt.Errorf("%s: %w", name, ErrVisible)
 	}
 	return nil
+}
+
+// real is a path without links; of one that does not exist, as much of it as does.
+func real(path string) string {
+	if found, err := filepath.EvalSymlinks(path); err == nil {
+		return found
+	}
+	if parent := filepath.Dir(path); parent != path {
+		return filepath.Join(real(parent), filepath.Base(path))
+	}
+	return path
+}
+
+func within(folder, path string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(rel)
 }
 
 // Options say how to install.

@@ -175,9 +175,11 @@ func (q Queue) Enable(token string) error {
 	if err := q.make(); err != nil {
 		return fmt.Errorf("enable the hooks: %w", err)
 	}
-	for _, name := range []string{"log", "board.json", "board.lock", "builder.lock", "notice"} { // an archive may bring links and pipes
-		if info, err := os.Lstat(q.path(name)); err == nil && !info.Mode().IsRegular() {
-			if err := os.Remove(q.path(name)); err != nil {
+	for _, name := range []string{"log", "log.old", "board.json", "board.lock", "builder.lock", "notice"} { // an archive may bring links and pipes
+		info, err := os.Lstat(q.path(name))
+		foreign := name == "board.json" && !q.Enabled(token) // and what its maker wants built
+		if err == nil && (foreign || !info.Mode().IsRegular()) {
+			if err := os.RemoveAll(q.path(name)); err != nil {
 				return fmt.Errorf("enable the hooks: %w", err)
 			}
 		}
