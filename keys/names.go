@@ -107,7 +107,7 @@ func (n *namer) name(e *project.Element, ids []source.Identity) error {
 	}
 	part := elementPart{prefix: prefix[:len(prefix)-1]}
 	names := Names{element: e, namer: n}
-	if resolved(ids) {
+	if resolved(ids) && e.Opaque == "" {
 		r, err := recipe.Of(e)
 		if err != nil {
 			return err

@@ -253,6 +253,8 @@ func (s *Session) unblock(ctx context.Context, g *graph, n *node, asked Asked, r
 			return build.Job{}, plan.Facts{}, hintFetch(fmt.Errorf("fetch the sources of %s: %w", n.element.FullName(), err), n.element.FullName())
 		}
 		return s.resolve(ctx, g, n, asked)
+	case plan.CodeUnknownKind:
+		return build.Job{}, plan.Facts{}, fmt.Errorf("%s: build %s: %s", n.element.At, n.element.FullName(), reason.Text)
 	case plan.CodeNoReference:
 		err := fmt.Errorf("%s: build %s: %s", n.unresolved(), n.element.FullName(), reason.Text)
 		return build.Job{}, plan.Facts{}, hint.Addf(err, "to find the newest one and write it: git bst source track %s", n.element.FullName())

@@ -71,6 +71,9 @@ func (s *Session) resolve(ctx context.Context, g *graph, n *node, asked Asked) (
 
 // blocked says why n cannot be planned yet; nil when it can.
 func (s *Session) blocked(ctx context.Context, g *graph, n *node) *plan.Reason {
+	if n.recipe.Refused != "" {
+		return &plan.Reason{Code: plan.CodeUnknownKind, Text: n.recipe.Refused}
+	}
 	for _, dep := range n.element.BuildScope() {
 		if g.isBuilt(g.nodes[dep]) == nil {
 			return &plan.Reason{Code: plan.CodeDependencyNotBuilt, Text: "its dependency " + dep.FullName() + " is not built yet"}
@@ -80,6 +83,9 @@ func (s *Session) blocked(ctx context.Context, g *graph, n *node) *plan.Reason {
 		return nil // its work tree is here: nobody asks for its own sources
 	}
 	for _, id := range n.sources {
+		if id.Opaque != "" {
+			return &plan.Reason{Code: plan.CodeUnknownKind, Text: id.Opaque}
+		}
 		if !id.Resolved && !id.InPlace {
 			return &plan.Reason{Code: plan.CodeNoReference, Text: "its " + id.Kind + " source has no ref"}
 		}

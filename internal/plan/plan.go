@@ -54,7 +54,8 @@ const (
 	CodeClock              Code = "clock-behind"
 	CodeNotFetched         Code = "source-not-fetched"
 	CodeNoReference        Code = "source-no-reference"
-	CodeNoTree             Code = "no-tree" // of HEAD or the index
+	CodeUnknownKind        Code = "unknown-kind" // of the element, or of a source
+	CodeNoTree             Code = "no-tree"      // of HEAD or the index
 )
 
 // The reason codes of rules 14 to 23.

@@ -35,12 +35,12 @@ type defaultsKey struct {
 
 // kindDefaults returns the defaults of a kind: the built-in ones, with split rules over the
 // project's, and the project's overrides over them.
-func (l *loader) kindDefaults(kind string, conf *config) (*Node, error) {
+func (l *loader) kindDefaults(kind string, from plugin, conf *config) (*Node, error) {
 	key := defaultsKey{kind, conf == l.project.first}
 	if d, ok := l.defaults[key]; ok {
 		return d, nil
 	}
-	d, err := l.pluginDefaults(kind)
+	d, err := from.defaults(kind)
 	if err != nil {
 		return nil, err
 	}
@@ -137,12 +137,12 @@ func (l *loader) makeElement(f *fileElement) (*Element, error) {
 
 func (l *loader) newElement(f *fileElement) (*Element, error) {
 	kind := elementKinds[f.kind]
-	e := &Element{Name: f.name, Kind: f.kind, Project: l.project, At: f.node.At()}
+	e := &Element{Name: f.name, Kind: f.kind, Project: l.project, At: f.node.At(), Opaque: f.plugin.opaque, KindVersion: f.plugin.version}
 	conf := l.project.conf
 	if f.firstPass() {
 		conf = l.project.first
 	}
-	defaults, err := l.kindDefaults(f.kind, conf)
+	defaults, err := l.kindDefaults(f.kind, f.plugin, conf)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (l *loader) newElement(f *fileElement) (*Element, error) {
 			return nil, err
 		}
 	}
-	if kind.check != nil {
+	if kind.check != nil && e.Opaque == "" {
 		if err := kind.check(e); err != nil {
 			return nil, err
 		}
@@ -343,6 +343,9 @@ func (m *maker) dependencies(deps []*fileDependency, kind elementKind) error {
 		}
 		if d.build {
 			for _, config := range d.config {
+				if m.e.Opaque != "" && kind.dependencyConfig == nil {
+					continue // what the code makes of it is not known
+				}
 				if kind.dependencyConfig == nil {
 					return fail(InvalidDependencyConfig, config.At(), "dependencies of %s elements cannot have \"config\"", m.e.Kind)
 				}

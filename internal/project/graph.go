@@ -14,6 +14,7 @@ type fileElement struct {
 	loader    *loader
 	name      string
 	kind      string
+	plugin    plugin
 	link      *Node // the target of a link; nil for others
 	following bool  // what stands for it is being loaded
 	node      *Node
@@ -226,8 +227,7 @@ func (l *loader) resolveFile(f *fileElement, only bool) (err error) {
 	if _, err := f.node.StrOr("description", ""); err != nil {
 		return err
 	}
-	_, known := elementKinds[kind]
-	if err := l.checkKind("element", kind, known, at); err != nil {
+	if f.plugin, err = l.plugin(elementPlugins, kind, at); err != nil {
 		return err
 	}
 	if f.kind = kind; kind == "link" {

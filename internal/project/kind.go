@@ -12,6 +12,7 @@ var defaultFiles embed.FS
 
 // elementKind is what the loader knows of a kind of elements.
 type elementKind struct {
+	pack             string   // the package of plugins that has it; "" is BuildStream itself
 	defaults         string   // file below defaults/, or ""
 	dependencyConfig []string // keys that a dependency's config may have; nil: none is allowed
 	noBuildDepends   bool
@@ -25,10 +26,10 @@ var buildDependencyKeys = []string{"digest-environment", "location"}
 // elementKinds are the kinds that can be loaded.
 var elementKinds = map[string]elementKind{
 	"manual":    {defaults: "manual.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
-	"make":      {defaults: "make.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
-	"autotools": {defaults: "autotools.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
-	"cmake":     {defaults: "cmake.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
-	"meson":     {defaults: "meson.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"make":      {pack: plugins, defaults: "make.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"autotools": {pack: plugins, defaults: "autotools.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"cmake":     {pack: plugins, defaults: "cmake.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"meson":     {pack: plugins, defaults: "meson.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
 	"script": {defaults: "script.yaml", dependencyConfig: []string{"location"},
 		noRuntimeDepends: true, noSources: true, check: checkScript},
 	"import":  {defaults: "import.yaml", check: checkImport},
@@ -36,9 +37,28 @@ var elementKinds = map[string]elementKind{
 	"compose": {defaults: "compose.yaml", noRuntimeDepends: true, noSources: true, check: checkCompose},
 	"filter":  {defaults: "filter.yaml", noSources: true, check: checkFilter},
 
+	"pip":         {pack: plugins, defaults: "pip.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"setuptools":  {pack: plugins, defaults: "setuptools.yaml", dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"pyproject":   {pack: community, dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"makemaker":   {pack: community, dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"modulebuild": {pack: community, dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"cargo":       {pack: community, dependencyConfig: buildDependencyKeys, check: checkBuild},
+	"qmake":       {pack: community, dependencyConfig: buildDependencyKeys, check: checkBuild},
+
+	"collect_manifest":    {pack: community, noRuntimeDepends: true, noSources: true, check: checkCollectManifest},
+	"collect_integration": {pack: community, noRuntimeDepends: true, noSources: true, check: checkCollectIntegration},
+	"check_forbidden":     {pack: community, check: checkForbidden},
+	"flatpak_image": {pack: community, dependencyConfig: []string{"location"}, noRuntimeDepends: true, noSources: true,
+		check: checkFlatpakImage},
+	"flatpak_repo": {pack: community, dependencyConfig: []string{"flatpak-image", "flatpak-stack", "branch", "arch"}, noRuntimeDepends: true,
+		noSources: true, check: checkFlatpakRepo},
+
 	"junction": {noBuildDepends: true, noRuntimeDepends: true},
 	"link":     {noBuildDepends: true, noRuntimeDepends: true, noSources: true},
 }
+
+// BuildKinds are the kinds that configure, build, install and strip by commands.
+var BuildKinds = []string{"manual", "make", "autotools", "cmake", "meson", "pip", "setuptools", "pyproject", "makemaker", "modulebuild", "cargo", "qmake"}
 
 // ElementKinds returns the names of the kinds of elements that can be loaded, sorted.
 func ElementKinds() []string { return sortedKeys(elementKinds) }

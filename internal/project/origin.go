@@ -1,14 +1,9 @@
 package project
 
-import (
-	"slices"
-
-	"github.com/git-bst/git-bst/internal/hint"
-)
-
 // pluginOrigin says where a project takes kinds from.
 type pluginOrigin struct {
 	origin            string // local, pip, junction
+	from              *Node  // the path, the package or the junction
 	at                Place
 	elements, sources []string
 }
@@ -49,6 +44,7 @@ func (l *loader) loadOrigin(node *Node) (o pluginOrigin, err error) {
 	if _, err := node.Str(required); err != nil {
 		return o, err
 	}
+	o.from = node.Get(required)
 	if o.origin == "local" {
 		if _, err := l.root.path(node.Get("path"), DirPath); err != nil {
 			return o, err
@@ -94,53 +90,9 @@ func originKinds(node *Node, key string) ([]string, error) {
 	return kinds, nil
 }
 
-// pluginDefaults returns a copy of what a kind of elements begins with.
-func (l *loader) pluginDefaults(kind string) (*Node, error) {
-	if name := elementKinds[kind].defaults; name != "" {
-		return defaultsFile(name)
-	}
-	return NewMapping(), nil
-}
-
-// checkKind refuses a kind that is not built in, or that the project takes from code of its own.
-func (l *loader) checkKind(what, kind string, known bool, at Place) error {
-	registered := false
-	for _, o := range l.project.first.origins {
-		kinds := o.elements
-		if what == "source" {
-			kinds = o.sources
-		}
-		registered = registered || slices.Contains(kinds, kind)
-		if slices.Contains(kinds, kind) && o.origin != "pip" {
-			return fail(Unsupported, at, "%s kind %q is a %s plugin of this project (%s): such plugins are not supported", what, kind, o.origin, o.at)
-		}
-	}
-	if known {
-		if name := pluginPackages[kind]; name != "" && !registered {
-			l.warnUnregistered(what, kind, name, at)
-		}
-		return nil
-	}
-	supported := ElementKinds()
-	if what == "source" {
-		supported = SourceKinds()
-	}
-	err := fail(Unsupported, at, "%s kind %q is not supported, expected one of: %v", what, kind, supported)
-	if near := hint.Nearest(kind, supported); near != "" {
-		return hint.Addf(err, "did you mean: kind: %s", near)
-	}
-	return err
-}
-
 // UnregisteredPlugin is the token of the warning that BuildStream itself would refuse a kind, because
 // the project does not say which package it is from.
 const UnregisteredPlugin = "unregistered-plugin"
-
-// pluginPackages are the packages that kinds come from which BuildStream does not bring along.
-var pluginPackages = map[string]string{
-	"autotools": "buildstream-plugins", "cmake": "buildstream-plugins", "make": "buildstream-plugins", "meson": "buildstream-plugins",
-	"git": "buildstream-plugins", "patch": "buildstream-plugins", "git_repo": "buildstream-plugins-community",
-}
 
 // warnUnregistered warns once for each kind.
 func (l *loader) warnUnregistered(what, kind, name string, at Place) {

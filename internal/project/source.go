@@ -15,6 +15,9 @@ var gitRepoRef = regexp.MustCompile(`^(?:.*-\d+-g)?[0-9a-f]{40}`)
 var sourceKinds = map[string]func(m *maker, s *Source) error{
 	"local": checkLocal, "tar": checkTar, "remote": checkRemote,
 	"git": checkGit, "git_repo": checkGitRepo, "patch": checkPatch,
+	"patch_queue": checkPatchQueue, "zip": checkTar, "git_module": checkGitModule, "cargo2": checkCargo2, "cargo": checkCargo,
+	"go_module": checkGoModule, "pypi": checkPyPI, "cpan": checkCPAN, "docker": checkDocker, "ostree": checkOSTree,
+	"gen_cargo_lock": checkGenCargoLock, "pip": checkPip, "bzr": checkBzr,
 }
 
 // SourceKinds returns the names of the kinds of sources that can be loaded, sorted.
@@ -63,10 +66,11 @@ func (m *maker) source(node *Node, index int) (s Source, err error) {
 	if err := m.provenance(node); err != nil {
 		return s, err
 	}
-	check, known := sourceKinds[s.Kind]
-	if err := m.l.checkKind("source", s.Kind, known, at); err != nil {
+	from, err := m.l.plugin(sourcePlugins, s.Kind, at)
+	if err != nil {
 		return s, err
 	}
+	s.Opaque, s.KeySuffix = from.opaque, from.suffix
 	defaults, err := mappingOf(m.conf.sources, s.Kind)
 	if err != nil {
 		return s, err
@@ -90,8 +94,10 @@ func (m *maker) source(node *Node, index int) (s Source, err error) {
 	if err := m.vars.expandNode(config); err != nil {
 		return s, err
 	}
-	if err := check(m, &s); err != nil {
-		return s, err
+	if check := sourceKinds[s.Kind]; check != nil && s.Opaque == "" {
+		if err := check(m, &s); err != nil {
+			return s, err
+		}
 	}
 	return s, m.l.loadRef(m.e, &s)
 }

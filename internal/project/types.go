@@ -67,6 +67,11 @@ type Element struct {
 	Sandbox     Sandbox
 	Sources     []Source
 	Deps        []Dependency // direct ones, in BuildStream's order
+	// Opaque says why BuildStream's keys of the element are not known here: its kind is code that this
+	// program does not have. "" for all others.
+	Opaque string
+	// KindVersion is BST_ARTIFACT_VERSION and the like of the kind's code, where versions differ.
+	KindVersion int
 
 	id int // from 1 in the order of loading; 0 for elements that are made otherwise
 
@@ -100,4 +105,6 @@ type Source struct {
 	Index     int
 	Config    *Node
 	At        Place
+	Opaque    string // as of an Element
+	KeySuffix string // what the version of the kind's code adds to keys, for kinds where versions differ
 }

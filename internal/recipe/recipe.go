@@ -44,6 +44,9 @@ type Recipe struct {
 	Import  *Import  // for kind import
 	Compose *Compose // for kind compose
 	Filter  *Filter  // for kind filter
+
+	// Refused says why the element cannot be built here, though its key is known; "" for most.
+	Refused string
 }
 
 // Phase is a list of commands, each run by its own shell in the work directory.
@@ -94,9 +97,14 @@ func Of(e *project.Element) (Recipe, error) {
 	if r.SplitRules, r.Integration, err = publicData(e); err != nil {
 		return Recipe{}, err
 	}
+	if e.Opaque != "" {
+		r.Refused = e.Opaque
+		return r, nil
+	}
+	if slices.Contains(project.BuildKinds, e.Kind) {
+		return r, r.build(e)
+	}
 	switch e.Kind {
-	case "manual", "make", "autotools", "cmake", "meson":
-		err = r.build(e)
 	case "script":
 		err = r.script(e)
 	case "import":
@@ -109,6 +117,9 @@ func Of(e *project.Element) (Recipe, error) {
 		err = r.compose(e)
 	case "filter":
 		err = r.filter(e)
+	case "collect_manifest", "collect_integration", "check_forbidden", "flatpak_image", "flatpak_repo":
+		r.Refused = "kind " + e.Kind + " cannot be built here yet"
+		err = r.keyOnly(e)
 	default:
 		err = &project.LoadError{Reason: project.Unsupported, At: e.At, Element: e.Name, Detail: fmt.Sprintf("element kind %q is not supported", e.Kind)}
 	}

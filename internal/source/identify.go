@@ -29,6 +29,8 @@ type Identity struct {
 	// InPlace says that the source is the work tree which holds the project (rule 7): its content is
 	// known to git, not to BuildStream.
 	InPlace bool
+	// Opaque says why the key is not known though there may be a ref; "" for most.
+	Opaque string
 }
 
 // Identify returns the identities of the element's sources, in order. It reads the files of local
@@ -47,13 +49,19 @@ func Identify(ctx context.Context, env Env, el *project.Element) ([]Identity, er
 
 func identify(ctx context.Context, env Env, el *project.Element, src project.Source) (Identity, error) {
 	id := Identity{Kind: src.Kind, Directory: src.Directory, Resolved: true}
+	if src.Opaque != "" {
+		id.Resolved, id.Opaque = false, src.Opaque
+		return id, nil
+	}
 	var err error
 	switch src.Kind {
 	case "local":
 		err = identifyLocal(ctx, env, el, src, &id)
 	case "patch":
 		id.Key, err = patchKey(el, src)
-	case "tar":
+	case "patch_queue":
+		id.Key, err = patchQueueKey(el, src)
+	case "tar", "zip":
 		err = identifyTar(src, &id)
 	case "remote":
 		err = identifyRemote(el, src, &id)
@@ -62,7 +70,7 @@ func identify(ctx context.Context, env Env, el *project.Element, src project.Sou
 	case "git_repo":
 		err = identifyGitRepo(src, &id)
 	default:
-		err = fmt.Errorf("%w: source kind %q", ErrUnsupported, src.Kind)
+		err = identifyMore(src, &id)
 	}
 	return id, err
 }

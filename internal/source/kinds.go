@@ -42,9 +42,11 @@ func (e Env) open(el *project.Element, src project.Source) (kind, error) {
 		return e.openGitRepo(el, src)
 	case "patch":
 		return e.openPatch(el, src)
+	case "patch_queue":
+		return e.openPatchQueue(el, src)
 	}
 	err := fmt.Errorf("%s: %w: source kind %q", src.At, ErrUnsupported, src.Kind)
-	return nil, hint.Add(err, "known kinds: local, tar, remote, git, git_repo, patch")
+	return nil, hint.Add(err, "known kinds: local, tar, remote, git, git_repo, patch, patch_queue")
 }
 
 // static are the kinds that are part of the project: nothing to fetch, nothing to track.
