@@ -164,13 +164,9 @@ func (p *exprParser) primary() (expr, error) {
 	case t.kind == tokenString:
 		return func() (any, error) { return t.text, nil }, nil
 	case t.is("("):
-		inner, err := p.or()
-		if err == nil && !p.next().is(")") {
-			err = fmt.Errorf("a parenthesis is not closed; %s", expressionHelp)
-		}
-		return inner, err
+		return p.parenthesis()
 	case t.is("["):
-		return p.list()
+		return p.list("]", nil)
 	case t.is("true"), t.is("True"), t.is("false"), t.is("False"):
 		return func() (any, error) { return strings.EqualFold(t.text, "true"), nil }, nil
 	case t.kind == tokenName && !slices.Contains([]string{"and", "or", "not", "in", "if", "else", "is"}, t.text):
@@ -184,9 +180,35 @@ func (p *exprParser) primary() (expr, error) {
 	return nil, fmt.Errorf("unexpected %s; %s", t, expressionHelp)
 }
 
-func (p *exprParser) list() (expr, error) {
-	var items []expr
-	for !p.peek().is("]") {
+// tuple is a list in parentheses: it equals no list in brackets.
+type tuple []any
+
+// parenthesis reads what follows an open parenthesis: an expression, or the items of a tuple.
+func (p *exprParser) parenthesis() (expr, error) {
+	inner, err := p.or()
+	if err != nil {
+		return nil, err
+	}
+	switch t := p.next(); {
+	case t.is(")"):
+		return inner, nil
+	case t.is(","):
+		list, err := p.list(")", []expr{inner})
+		if err != nil {
+			return nil, err
+		}
+		return func() (any, error) {
+			value, err := list()
+			items, _ := value.([]any)
+			return tuple(items), err
+		}, nil
+	}
+	return nil, fmt.Errorf("a parenthesis is not closed; %s", expressionHelp)
+}
+
+// list reads the rest of a list up to its end; items are those that were read before.
+func (p *exprParser) list(end string, items []expr) (expr, error) {
+	for !p.peek().is(end) {
 		item, err := p.or()
 		if err != nil {
 			return nil, err
@@ -194,7 +216,7 @@ func (p *exprParser) list() (expr, error) {
 		items = append(items, item)
 		if p.peek().is(",") {
 			p.next()
-		} else if !p.peek().is("]") {
+		} else if !p.peek().is(end) {
 			return nil, fmt.Errorf("unexpected %s in a list; %s", p.peek(), expressionHelp)
 		}
 	}
@@ -226,6 +248,8 @@ func isTrue(value any) bool {
 		return v != ""
 	case []any:
 		return len(v) > 0
+	case tuple:
+		return len(v) > 0
 	case []string:
 		return len(v) > 0
 	}
@@ -236,6 +260,8 @@ func isTrue(value any) bool {
 func asList(value any) ([]any, bool) {
 	switch v := value.(type) {
 	case []any:
+		return v, true
+	case tuple:
 		return v, true
 	case []string:
 		list := make([]any, len(v))
@@ -250,8 +276,10 @@ func asList(value any) ([]any, bool) {
 func equalValues(a, b any) bool {
 	listA, okA := asList(a)
 	listB, okB := asList(b)
+	_, tupleA := a.(tuple)
+	_, tupleB := b.(tuple)
 	if okA && okB {
-		return slices.EqualFunc(listA, listB, equalValues)
+		return tupleA == tupleB && slices.EqualFunc(listA, listB, equalValues)
 	}
 	return !okA && !okB && a == b
 }

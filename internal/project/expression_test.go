@@ -29,6 +29,10 @@ func TestEvaluate(t *testing.T) {
 		"[]":                                    false,
 		"[debug]":                               true,
 		"debug in [false]":                      true,
+		"flavour in ('plain', \"rich\")":        true,
+		"flavour in ('plain',)":                 false,
+		"('a',) == ['a']":                       false,
+		"('a', 'b') == ('a', 'b',)":             true,
 		"flavour=='rich'and not debug":          true,
 		"True and not False and true or false ": true,
 	} {
