@@ -1,5 +1,7 @@
 package project
 
+import "slices"
+
 // pluginOrigin says where a project takes kinds from.
 type pluginOrigin struct {
 	origin            string // local, pip, junction
@@ -103,5 +105,5 @@ func (l *loader) warnUnregistered(what, kind, name string, at Place) {
 // Registers reports whether the project names a plugin for a kind of sources that BuildStream itself does
 // not have.
 func (p *Project) Registers(kind string) bool {
-	return slices.ContainsFunc(p.conf.origins, func(o pluginOrigin) bool { return slices.Contains(o.sources, kind) })
+	return slices.ContainsFunc(p.config(false).origins, func(o pluginOrigin) bool { return slices.Contains(o.sources, kind) })
 }
