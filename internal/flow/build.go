@@ -147,7 +147,7 @@ const linesOfCause = 20
 // hintNoShell is for a sysroot in which no command can be started.
 func hintNoShell(err error, element string) error {
 	return hint.Add(err, "no build dependency of "+element+" brings a shell (sh): add one to its build-depends, such as an import of a root file system",
-		"or build on this machine's own system: git config bst.build.root host")
+		"or, where no element needs what another installs to /usr, build on this machine's own system: git config bst.build.root host")
 }
 
 func unjoin(err error) []error {

@@ -119,8 +119,8 @@ func (s *Session) writeable(ctx context.Context, g *graph, n *node, commit sourc
 	if errors.Is(err, source.ErrNoCommit) || errors.Is(err, source.ErrDownload) {
 		n.element.Sources[0] = src
 		err = fmt.Errorf("%w: commit %s exists only here: %w", ErrRefused, commit.ID[:12], err)
-		err = hint.Addf(err, "push it: git -C %s push; or promote it for this machine alone: git bst promote --local %s; or as a patch of the project: git bst promote --as-patch %s",
-			n.work.Dir(), n.element.FullName(), n.element.FullName())
+		err = hint.Addf(err, "push it: git -C %s push origin %s:refs/heads/BRANCH; or promote it for this machine alone: git bst promote --local %s; or as a patch of the project: git bst promote --as-patch %s",
+			n.work.Dir(), commit.ID[:12], n.element.FullName(), n.element.FullName())
 	}
 	return c, err
 }
