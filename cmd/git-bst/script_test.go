@@ -53,13 +53,17 @@ func TestScript(t *testing.T) {
 // setUpScript gives a script its own home, and git an identity and a calendar.
 func setUpScript(env *testscript.Env) error {
 	home := filepath.Join(env.WorkDir, ".home")
+	scripts, err := filepath.Abs(filepath.Join("..", "..", "scripts"))
+	if err != nil {
+		return err
+	}
 	vars := map[string]string{
 		"HOME": home, "XDG_CACHE_HOME": filepath.Join(home, "cache"), "XDG_CONFIG_HOME": filepath.Join(home, "config"),
 		"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": filepath.Join(home, "gitconfig"), "GIT_CEILING_DIRECTORIES": env.WorkDir,
 		"GIT_AUTHOR_NAME": "A", "GIT_AUTHOR_EMAIL": "a@example.org", "GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z",
 		"GIT_COMMITTER_NAME": "A", "GIT_COMMITTER_EMAIL": "a@example.org", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z",
 		"LC_ALL": "C.UTF-8", "TERM": "dumb", "CI": "", "NO_COLOR": "",
-		"BST": os.Getenv("GIT_BST_TEST_BST"), "NL": "\n", "TAB": "\t", "ESC": "\x1b",
+		"BST": os.Getenv("GIT_BST_TEST_BST"), "NL": "\n", "SCRIPTS": scripts, "TAB": "\t", "ESC": "\x1b",
 	}
 	for name, value := range vars {
 		env.Setenv(name, value)
