@@ -18,7 +18,7 @@ promoted() {
 		append "$work/ws/lib/url.c" "int curl_promoted_$2$i(void) { return $i; }"
 		$1
 		git -C "$work/ws" commit -q -am "edit $i"
-		git -C "$work/ws" push -q origin HEAD:work
+		git -C "$work/ws" push -q origin HEAD:refs/heads/work
 		ours promote
 		problem=$(expect 0)
 		if [[ -n $problem ]]; then break; fi
