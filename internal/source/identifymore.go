@@ -194,6 +194,9 @@ func identifyGoModule(src project.Source, id *Identity) error {
 	ref := map[string]any{}
 	for _, field := range node.Keys() {
 		ref[field] = node.Get(field).Value()
+		if field == "explicit" {
+			ref[field] = nil // deprecated: that it is there is in the key, not its value
+		}
 	}
 	id.Resolved = node != nil
 	id.Key = map[string]any{"ref": ref, "module": module, "bugfix": bugfix}
