@@ -96,6 +96,10 @@ func (s *Session) writeable(ctx context.Context, g *graph, n *node, commit sourc
 		return nil, err
 	}
 	if c.ref != c.old && !request.StoreOnly {
+		if request.Revision == "" && source.IsBefore(ctx, g.sources, n.element, commit) {
+			err := fmt.Errorf("%w: its work tree %s is at %s, which lies before the present ref %s", ErrRefused, n.work.Dir(), commit.ID[:12], c.old)
+			return nil, hint.Addf(err, "to go back to it all the same: git bst promote HEAD %s", n.element.FullName())
+		}
 		edit, err := project.EditRef(n.element, 0, c.ref)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrRefused, err)

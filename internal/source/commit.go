@@ -115,6 +115,21 @@ func (m gitMirror) published(ctx context.Context, commit string) bool {
 	return err == nil && len(out) > 0
 }
 
+// IsBefore reports whether a commit is a proper ancestor of what the ref of a Cloneable element names, as far
+// as the mirror knows.
+func IsBefore(ctx context.Context, e Env, el *project.Element, c Commit) bool {
+	root, err := e.gitSource(el)
+	if err != nil {
+		return false
+	}
+	old, err := el.Sources[0].Config.StrOr("ref", "")
+	if err != nil || old == "" || old == c.ID {
+		return false
+	}
+	_, err = root.git(ctx, "merge-base", "--is-ancestor", "--end-of-options", c.ID, old+"^{commit}")
+	return err == nil
+}
+
 var errNotAsked = errors.New("not asked")
 
 // fetchPublic fetches one commit from the server, whatever the mirror has of it. Its lock is held.
@@ -153,6 +168,17 @@ func (m gitMirror) borrowCommit(ctx context.Context, c Commit, below string) err
 	return m.fetchRefs(ctx, c.GitDir, "+"+c.ID+":"+below+c.ID)
 }
 
+// pushesBack reports whether what is pushed to a remote goes where it is fetched from. Else its tracking
+// branches, which a push moves too, may say what only a fork has.
+func pushesBack(ctx context.Context, c Commit, name string) bool {
+	var fetched, pushed strings.Builder
+	err := c.Repo.Do(ctx, gitint.Command{Args: []string{"remote", "get-url", "--all", "--", name}, Stdout: &fetched})
+	if err == nil {
+		err = c.Repo.Do(ctx, gitint.Command{Args: []string{"remote", "get-url", "--push", "--all", "--", name}, Stdout: &pushed})
+	}
+	return err == nil && fetched.String() == pushed.String()
+}
+
 // pushed reports whether the repository's own remote-tracking branches show that one of these servers
 // has the commit.
 func pushed(ctx context.Context, c Commit, urls []string) bool {
@@ -167,6 +193,9 @@ func pushed(ctx context.Context, c Commit, urls []string) bool {
 			continue
 		}
 		name := strings.TrimSuffix(strings.TrimPrefix(key, "remote."), ".url")
+		if !pushesBack(ctx, c, name) {
+			continue
+		}
 		var found strings.Builder
 		err := c.Repo.Do(ctx, gitint.Command{Args: []string{"for-each-ref", "--count=1", "--contains=" + c.ID, "refs/remotes/" + name}, Stdout: &found})
 		if err == nil && found.Len() > 0 {
