@@ -259,5 +259,5 @@ func savedLine(found flow.Bisected) string {
 		made = " (" + strings.Join(parts, ", ") + ")"
 	}
 	saved := max(found.Plain-builds(found), 0)
-	return fmt.Sprintf("%d verdicts known, %d tests run%s; builds: %d, git bisect: %d, saved: %d", found.Known, found.Tested, made, builds(found), found.Plain, saved)
+	return fmt.Sprintf("%s known, %s run%s; builds: %d, git bisect: %d, saved: %d", counted(found.Known, "verdict", "verdicts"), counted(found.Tested, "test", "tests"), made, builds(found), found.Plain, saved)
 }

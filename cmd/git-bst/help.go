@@ -71,8 +71,12 @@ func (a *app) printHelp(path []string, c command) {
 		}
 	}
 	fmt.Fprintln(w, "\nexit codes:")
-	for _, e := range exitCodes {
-		fmt.Fprintf(w, "  %3d  %s\n", e.code, e.meaning)
+	if c.exits != "" {
+		fmt.Fprintln(w, wrap(c.exits, 90))
+	} else {
+		for _, e := range exitCodes {
+			fmt.Fprintf(w, "  %3d  %s\n", e.code, e.meaning)
+		}
 	}
 	if len(path) == 0 {
 		fmt.Fprintln(w, "\nFlags stand before arguments. More: git bst COMMAND -h, git help bst, man git-bst-COMMAND")

@@ -90,8 +90,12 @@ func (p *page) flags(flags []cli.Flag) {
 	}
 }
 
-func (p *page) exitCodes() {
+func (p *page) exitCodes(own string) {
 	p.section("exit status")
+	if own != "" {
+		p.text(own)
+		return
+	}
 	for _, e := range exitCodes {
 		p.item(fmt.Sprint(e.code), e.meaning)
 	}
@@ -118,7 +122,7 @@ func programPage() string {
 	for _, s := range config.Settings() {
 		p.item(s.Key, settingText(s))
 	}
-	p.exitCodes()
+	p.exitCodes("")
 	p.section("see also")
 	p.text("git(1), git-config(1)")
 	return p.String()
@@ -165,7 +169,7 @@ func commandPage(c command) string {
 		p.section("examples")
 		p.WriteString(".nf\n" + roff(strings.Join(examples, "\n")) + "\n.fi\n")
 	}
-	p.exitCodes()
+	p.exitCodes(c.exits)
 	p.section("see also")
 	p.text("git-bst(1)")
 	return p.String()

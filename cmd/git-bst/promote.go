@@ -18,7 +18,7 @@ func promoteCommand() command {
 			"but the ref's own text changes, and gives the result of a build with exactly these inputs the element's name, BuildStream's own key. " +
 			"Nothing is built. The commit is HEAD unless a revision is named; an argument that ends in .bst is an element. Without elements it is about " +
 			"those of the workspace in which you are, the configured one or the project's default. An element without a workspace keeps its ref.\n\n" +
-			"It is refused (exit code 4) where the work tree has changes and no revision is named, where the commit can't be fetched from the " +
+			"It is refused (exit code 4) where the work tree has changes, or is behind the present ref, and no revision is named, where the commit can't be fetched from the " +
 			"source's URL, so that nobody else could build it, and where the file has other edits that are not committed. Where nothing in the cache was built of " +
 			"these inputs there is nothing to promote (exit code 3).\n\n" +
 			"With --as-patch the difference between what the sources stage and the commit becomes a file in the project's folder patches, and a source of kind " +

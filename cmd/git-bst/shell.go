@@ -16,7 +16,8 @@ func shellCommand() command {
 			"folder of its files. With --build, in the build tree of the element's newest build that still has one, a failed one too, with everything " +
 			"it was built with: the very state in which the build ended, whatever was changed since; where there is none, in its sources as a build would find them. With " +
 			"--record, in that of another build attempt. " +
-			"What is changed inside is gone afterwards. The exit code is the command's. " + recordNames,
+			"What is changed inside is gone afterwards. " + recordNames,
+		exits:    "The command's. Where it does not come to run one: as of every command, see git-bst(1).",
 		examples: []string{"git bst shell app.bst", "git bst shell --build app.bst -- make V=1", "git bst shell --record 89abcdef"},
 		flags: append(buildFlags(),
 			&cli.BoolFlag{Name: "build", Aliases: []string{"b"}, Usage: "enter the build tree"},

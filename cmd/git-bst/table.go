@@ -27,6 +27,7 @@ type command struct {
 	examples []string // command lines
 	flags    []cli.Flag
 	sub      []command
+	exits    string // what the exit codes mean, where they are not those of every command
 	hidden   bool
 	raw      bool // all arguments are the command's own, flags too
 	action   action

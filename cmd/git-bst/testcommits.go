@@ -29,8 +29,9 @@ func testCommand() command {
 		name: "test", help: "run a command on what commits are built to", args: "[REVISION...] [ELEMENT] [-- COMMAND...]", max: many,
 		about: "Runs COMMAND on what the work tree, or each commit that is named or in a range such as main~5..main, is built to. What is not built yet is built " +
 			"first; no file of the work tree changes. The recipe and the dependencies are those of now.\n\n" + testWords + "\n\n" +
-			"The exit code is the command's for one commit, and 125 where that could not be tested, so that git bisect run can call git bst test; for several, " +
-			"1 if one is bad. An error of git-bst itself ends with 128, so that it is never taken for a verdict.",
+			"For one commit the exit code is the command's, so that git bisect run can call git bst test.",
+		exits: "For one commit the command's, and 125 where it could not be tested. For several 0 if all are good, else 1. An error of git-bst itself ends with " +
+			"128, wrong usage with 129, so that neither is ever taken for a verdict; 130: interrupted.",
 		examples: []string{"git bst test -- app --version", "git bst test main~10..main -- app --self-test", "git bst test --build-tree HEAD -- make check",
 			"git bisect run git bst test --script ../crash.sh"},
 		flags: append(append(buildFlags(), testFlags()...),
