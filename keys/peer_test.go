@@ -108,7 +108,7 @@ func TestPeerGolden(t *testing.T) {
 		}
 		var targets []string
 		for _, e := range loaded.Order {
-			targets = append(targets, e.Name)
+			targets = append(targets, e.FullName())
 		}
 		sort.Strings(targets)
 		out, talk, err := p.show(dir, set.options, targets...)
